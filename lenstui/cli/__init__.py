@@ -9,24 +9,26 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from lenstui.cli import convert, eval, lenses, places, read, report, scan, screen, trace, train, why
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "convert": convert.run,
-    "eval": eval.run,
-    "lenses": lenses.run,
-    "paths": places.run,
-    "read": read.run,
-    "report": report.run,
-    "scan": scan.run,
-    "trace": trace.run,
-    "train": train.run,
-    "why": why.run,
+# The commands, and the modules whose `run` they are. What is imported is the one that is called.
+_COMMANDS = {
+    "convert": "convert",
+    "eval": "eval",
+    "lenses": "lenses",
+    "paths": "places",
+    "read": "read",
+    "report": "report",
+    "scan": "scan",
+    "serve": "serve",
+    "trace": "trace",
+    "train": "train",
+    "why": "why",
 }
 
 
@@ -65,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    if words and words[0] in _COMMANDS:
-        return _COMMANDS[words[0]](words[1:])
-    return screen.run(words)
+    module, rest = (_COMMANDS[words[0]], words[1:]) if words and words[0] in _COMMANDS else ("screen", words)
+    status: int = import_module(f"lenstui.cli.{module}").run(rest)
+    return status
 
 
 def _abandon_stdout() -> None:

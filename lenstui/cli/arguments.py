@@ -6,13 +6,11 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lenstui.cli.stderr import say
 from lenstui.cli.stdin import standard_input
 from lenstui.cli.turns import add_turns, check_alone, conversation
-from lenstui.edits.edit import Edit
-from lenstui.lens.kinds import lens_kinds, made_lens
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
@@ -20,7 +18,12 @@ from lenstui.support.printable import printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
 from lenstui.support.typed_number import whole_number
-from lenstui.texts.documents import COLUMN, Documents
+
+if (
+    TYPE_CHECKING
+):  # or imported by who adds such an argument: the screen does not wait for what it does not take
+    from lenstui.edits.edit import Edit
+    from lenstui.texts.documents import Documents
 
 REVISION = "a branch, tag or commit of --model on the hub"  # the help of --revision
 
@@ -122,6 +125,8 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
         parser: of the command.
         default: what is read where no file is named, to stand in the help.
     """
+    from lenstui.texts.documents import COLUMN
+
     text = parser.add_argument_group("text")
     text.add_argument(
         "--data",
@@ -141,18 +146,29 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
     return text
 
 
-def add_lenses(group: argparse._ArgumentGroup) -> None:
-    """Add the argument for the kinds of lens that are read."""
+def add_lenses(group: argparse._ArgumentGroup, option: str = "--lenses", does: str = "") -> None:
+    """Add the argument for the kinds of lens that are read.
+
+    Args:
+        group: the group of arguments.
+        option: its name.
+        does: its help; empty for that of `--lenses`.
+    """
+    from lenstui.lens.kinds import lens_kinds
+
+    kinds = ", ".join(kind.key for kind in lens_kinds())
+    every = f"one or several of {kinds} (default: all there are, but not the Jacobian lens of --demo)"
     group.add_argument(
-        "--lenses",
+        option,
         type=_lenses,
         metavar="LENS,…",
-        help=f"one or several of {', '.join(kind.key for kind in lens_kinds())} (default: all there are, but "
-        "not the Jacobian lens of --demo)",
+        help=does or every,
     )
 
 
 def _lenses(text: str) -> tuple[str, ...]:
+    from lenstui.lens.kinds import lens_kinds
+
     names, kinds = text.split(","), [kind.key for kind in lens_kinds()]
     if unknown := [name for name in names if name not in kinds]:
         raise argparse.ArgumentTypeError(f"unknown lens {unknown[0]!r}: {', '.join(kinds)}")
@@ -161,6 +177,8 @@ def _lenses(text: str) -> tuple[str, ...]:
 
 def check_lens_is_of_use(parser: Parser, given: argparse.Namespace) -> None:
     """Refuse a lens file where all chosen lenses need none."""
+    from lenstui.lens.kinds import made_lens
+
     if given.lens and given.lenses and all(made_lens(kind) is not None for kind in given.lenses):
         parser.error(f"--lens is of no use with --lenses {','.join(given.lenses)}: leave one out")
 
@@ -194,6 +212,8 @@ def _edit(text: str) -> Edit:
 
 def text_documents(given: argparse.Namespace, usual: Path | None = None) -> Documents:
     """Return the documents that the arguments of `add_text` name, or those of a file where they name none."""
+    from lenstui.texts.documents import Documents
+
     paths = tuple(given.data or ([] if usual is None else [str(usual)]))
     return Documents(paths, given.text_column, given.min_chars or 1, given.max_samples)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
-    from lenstui.cli.against import AskedAgainst
+    from lenstui.opening.second_side import AskedAgainst
     from lenstui.readout.sets.prompts import PromptSet
 
 _STDIN = "standard input"

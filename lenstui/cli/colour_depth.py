@@ -19,11 +19,11 @@ _TRUE_TERMS = {"alacritty", "contour", "foot", "foot-extra", "wezterm", "xterm-g
 # The cursor is kept and put back, to erase what a terminal may have printed that does not know a question.
 _ASKED = b"\x1b7%b\x1b8\x1b[K"
 # DECRQM, which is easy: may output be synchronised? Textual asks so too, and knows an answer that comes late.
-_EASY, _EASY_ANSWER = _ASKED % b"\x1b[?2026$p", re.compile(rb"\x1b\[\?2026;\d\$y")
+_EASY, _EASY_ANSWER = _ASKED % b"\x1b[?2026$p", rb"\x1b\[\?2026;\d\$y"
 # DECRQSS, which is not: after a background that no palette has, what is the background now?
 _HARD = _ASKED % b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m"
-_HARD_ANSWER = re.compile(rb"\x1bP\d?\$r([^\x1b]*)\x1b\\")
-_TRUE_COLOUR = re.compile(rb"48[:;]2[:;](\d*:)?1[:;]2[:;]3")
+_HARD_ANSWER = rb"\x1bP\d?\$r([^\x1b]*)\x1b\\"
+_TRUE_COLOUR = rb"48[:;]2[:;](\d*:)?1[:;]2[:;]3"
 
 _PATIENCE = 0.1  # seconds to wait for a terminal that may never answer
 _LIMIT = 2.0  # for one that has just answered: what came later would be taken for keys
@@ -75,18 +75,18 @@ def _asked(keyboard: int, screen: int) -> tuple[bool, str]:
     with _unechoed(keyboard):
         os.write(screen, _EASY)
         received = _until_easy(keyboard, b"", _PATIENCE)
-        if _EASY_ANSWER.search(received):
+        if re.search(_EASY_ANSWER, received):
             os.write(screen, _HARD + _EASY)
-            received = _until_easy(keyboard, _EASY_ANSWER.sub(b"", received), _LIMIT)
-    answer = _HARD_ANSWER.search(received)
-    typed = _HARD_ANSWER.sub(b"", _EASY_ANSWER.sub(b"", received))
-    return bool(answer and _TRUE_COLOUR.search(answer[1])), typed.decode(errors="ignore")
+            received = _until_easy(keyboard, re.sub(_EASY_ANSWER, b"", received), _LIMIT)
+    answer = re.search(_HARD_ANSWER, received)
+    typed = re.sub(_HARD_ANSWER, b"", re.sub(_EASY_ANSWER, b"", received))
+    return bool(answer and re.search(_TRUE_COLOUR, answer[1])), typed.decode(errors="ignore")
 
 
 def _until_easy(keyboard: int, received: bytes, patience: float) -> bytes:
     """Return what has been received when the easy question is answered, or when it is not in time."""
     end = time.monotonic() + patience
-    while not _EASY_ANSWER.search(received):
+    while not re.search(_EASY_ANSWER, received):
         if not select.select([keyboard], [], [], max(0, end - time.monotonic()))[0]:
             break
         came = os.read(keyboard, 4096)

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lenstui.cli.against import OPTIONS as AGAINST
-from lenstui.cli.against import AskedAgainst, add_against, asked_against
+from lenstui.cli.against import add_against, asked_against
 from lenstui.cli.arguments import (
     Parser,
     add_edits,
@@ -28,7 +28,7 @@ from lenstui.cli.set_options import add_outliers, add_prompts, check_outliers, r
 from lenstui.cli.set_readout import show_set
 from lenstui.cli.stderr import say
 from lenstui.cli.turns import check_alone
-from lenstui.cli.two_models import FORMS, show_two_models
+from lenstui.cli.two_models import show_two_models
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import (
     ALL_VALUES,
@@ -43,6 +43,7 @@ from lenstui.export.shape import (
 )
 from lenstui.lens.kinds import JACOBIAN, TUNED, made_lens
 from lenstui.model.rows import RowChoice, Runs, parse_runs
+from lenstui.opening.second_side import AskedAgainst
 from lenstui.readout.pins import MOST_PINS
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
@@ -66,6 +67,8 @@ def run(words: Sequence[str]) -> int:
         _note_value(given, shape)
         asked = _with_lenses(model_start(parser, given), given)
         against = asked_against(parser, given, asked)
+        if given.against_lenses is not None:
+            parser.error("--against-lenses is of one prompt: over a set both models have the same lenses")
         option = next((name for name in ("edit", "outliers") if getattr(given, name)), None)
         if against is not None and option is not None:
             parser.error(f"--{option} is not for two sides: leave it out, or --against-…")
@@ -79,16 +82,17 @@ def run(words: Sequence[str]) -> int:
     _note_value(given, shape)
     asked = _with_lenses(asked, given)
     if any(getattr(given, name) for name in AGAINST):
-        return show_two_models(asked, shape, _other_model(parser, given, asked, shape))
+        against = _other_model(parser, given, asked)
+        return show_two_models(asked, shape, against, given.against_lenses)
+    if given.against_lenses is not None:
+        parser.error("--against-lenses is of a second model: name it with --against-model")
     return show(asked, shape)
 
 
-def _other_model(parser: Parser, given: argparse.Namespace, asked: Start, shape: Shape) -> AskedAgainst:
+def _other_model(parser: Parser, given: argparse.Namespace, asked: Start) -> AskedAgainst:
     """Return the model that reads the prompt, too. What makes no sense ends the program."""
-    if option := next((name for name in ("diff", "edit", "append", "first") if getattr(given, name)), None):
+    if option := next((name for name in ("edit", "append", "first") if getattr(given, name)), None):
         parser.error(f"--{option} is of one model: leave it out, or --against-…")
-    if shape.format not in FORMS:
-        parser.error(f"{shape.format} is of one model: add --format {' or '.join(FORMS)}")
     against = asked_against(parser, given, asked)
     if against is None or against.model is None:
         parser.error("--against-lens without another model needs --prompts: of one prompt name two --lens")
@@ -141,7 +145,11 @@ def _parser() -> Parser:
     )
     add_prompts(parser)
     add_outliers(parser)
-    add_against(parser)
+    add_lenses(
+        add_against(parser),
+        "--against-lenses",
+        "of one prompt, the lenses of --against-model that are read (default: those of --lenses)",
+    )
     output = add_output(parser, FORMATS)
     add_lenses(output)
     rows = output.add_mutually_exclusive_group()
@@ -272,7 +280,7 @@ def _shape(parser: Parser, given: argparse.Namespace) -> Shape:
         parser.error("a word to --first is empty")
     if given.diff and form in ALL_VALUES:
         parser.error(f"--diff is of no use with {form}, which holds the numbers of every lens")
-    is_of_two = given.diff and not given.edit
+    is_of_two = given.diff and not given.edit and given.against_model is None
     if is_of_two and given.lenses is not None and len(given.lenses) + len(given.lens) < 2:
         parser.error("--diff is of two lenses: name two with --lenses, or leave it out")
     only_fitted = given.lenses is not None and all(made_lens(kind) is None for kind in given.lenses)

@@ -16,8 +16,6 @@ from lenstui.support.paths import notebook
 from lenstui.support.typed_number import whole_number
 
 FORMS = ("html", "md")
-NOTHING = "Nothing is kept yet: K keeps what Explore, Why, Trace, Evaluation, a prompt set or a scan shows."
-
 _EPILOG = """\
 A view is kept with its figure, where matplotlib is installed, its numbers as a table,
 their source, and the command that makes it again. The oldest go where there are more
@@ -57,8 +55,8 @@ def _report(given: argparse.Namespace, form: str) -> None:
     Raises:
         LensError: if there is no view to report, or the file cannot be written.
     """
-    from lenstui.export.notebook import forget, read_notebook
-    from lenstui.export.report import report_html, report_markdown
+    from lenstui.export.notebook import NOTHING, forget, read_notebook
+    from lenstui.export.report import report_html, report_markdown, write_report
 
     found = read_notebook(notebook())
     if found.damaged:
@@ -71,8 +69,14 @@ def _report(given: argparse.Namespace, form: str) -> None:
     if not views:
         raise LensError(f"Nothing was kept since {since:%Y-%m-%d %H:%M}: an earlier --since shows what was.")
     files = list(views)[-(given.last or 0) :]
-    make = report_html if form == "html" else report_markdown
-    deliver(make([views[file] for file in files]), given.output)
+    chosen = {file: views[file] for file in files}
+    if given.output is not None:
+        write_report(chosen, form, given.output)
+    else:
+        if form == "md" and any(view.figure for view in chosen.values()):
+            say("The figures are left out: -o notes.md writes them into a folder beside it.")
+        make = report_html if form == "html" else report_markdown
+        deliver(make(list(chosen.values())), None)
     if given.clear:
         forget(files)
         say("1 view was removed." if len(files) == 1 else f"{len(files)} views were removed.")

@@ -9,9 +9,10 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING
 
-from lenstui.cli.against import AskedAgainst, OpenSecond, open_against
+from lenstui.cli.against import OpenSecond, open_against
 from lenstui.cli.ending import heard
 from lenstui.cli.stderr import aside, bar, progress, say
+from lenstui.opening.second_side import AskedAgainst
 from lenstui.support.errors import LensError, first_line
 from lenstui.support.request import Start
 from lenstui.texts.block_size import BlockSize

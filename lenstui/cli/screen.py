@@ -10,9 +10,6 @@ from dataclasses import replace
 
 from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
 from lenstui.cli.colour_depth import set_depth
-from lenstui.cli.readout import show
-from lenstui.export.shape import Shape
-from lenstui.readout.reading import Reading
 from lenstui.support.settings import DEPTHS, THEMES, load
 from lenstui.support.version import __version__
 
@@ -27,14 +24,17 @@ lens side by side.
   lenstui scan FOLDER        where in a text a model knew and lost the answer
   lenstui lenses [--hub]     the lenses here, and those on the hub
   lenstui convert IN OUT     a lens from or for another program
+  lenstui serve              the full-screen program in a browser
   lenstui paths              where lenstui keeps its files
 
 Each has its own --help. Where standard output is no terminal, `lenstui PROMPT`
 prints the table of `lenstui read PROMPT`."""
 
+BROWSER_DRIVER = "lenstui.tui.browser_driver:BrowserDriver"  # TEXTUAL_DRIVER of a program in a browser
 
-def run(words: Sequence[str]) -> int:
-    """Open the screen; without a terminal, print the readout."""
+
+def screen_parser() -> Parser:
+    """Return the parser of the words that open the screen."""
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
     add_prompt_and_model(parser)
@@ -50,18 +50,31 @@ def run(words: Sequence[str]) -> int:
         "--colour", choices=DEPTHS, help="how many of them (default: auto, as many as the terminal shows)"
     )
     screen.add_argument("--no-restore", action="store_true", help="do not go on where the last session ended")
+    return parser
+
+
+def run(words: Sequence[str]) -> int:
+    """Open the screen, in a terminal or for a browser; where there is neither, print the readout."""
+    parser = screen_parser()
     given = parse(parser, words)
-    settings = load() if sys.stdout.isatty() else heeded()
+    in_browser = os.environ.get("TEXTUAL_DRIVER") == BROWSER_DRIVER
+    has_screen = in_browser or sys.stdout.isatty()
+    settings = load() if has_screen else heeded()
     asked = start(parser, given, given.top_k or settings.top_k or 1, settings)
-    if not sys.stdout.isatty():
+    if not has_screen:
         if asked.typed is None:
             parser.error("give a PROMPT or --turns: standard output is no terminal, so there is no screen")
         screens = {"--theme": given.theme, "--colour": given.colour, "--no-restore": given.no_restore}
         for option, asks in screens.items():
             if asks:
                 parser.error(f"{option} is for the screen: standard output is no terminal, so there is none")
+        from lenstui.cli.readout import show
+        from lenstui.export.shape import Shape
+        from lenstui.readout.reading import Reading
+
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat or asked.turns is not None)))
-    _take_keyboard(parser)
+    if not in_browser:
+        _take_keyboard(parser)
     typed = set_depth(given.colour or settings.colour)  # before Textual is imported
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
     from lenstui.tui.app import run as run_app

@@ -14,9 +14,9 @@ from lenstui.cli.asked_set import AskedSet, opened_prompts
 from lenstui.cli.instant import open_with_lens
 from lenstui.cli.output import STREAMED, deliver, deliver_figure, show_text, table_width
 from lenstui.cli.reference_set import ScoreTally, opened_reference
-from lenstui.cli.set_sides import open_two_sides
 from lenstui.cli.stderr import aside, each_aside, progress, say
 from lenstui.export.command import set_command
+from lenstui.export.set_sides import open_two_sides
 from lenstui.export.shape import Shape
 from lenstui.model.not_finite import case_not_numbers_remark
 from lenstui.support.atomic_file import check_place, written

@@ -110,7 +110,7 @@ def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
 
 def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
     """Return the request for a checkpoint's model, unless the command line names another model."""
-    from lenstui.model.hub import BUNDLED_MODEL
+    from lenstui.model.name import BUNDLED_MODEL
 
     dtype = checkpoint.dtype if asked.dtype == "auto" else asked.dtype
     if asked.model is not None or asked.demo:

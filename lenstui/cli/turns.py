@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenstui.cli.stdin import standard_input
 from lenstui.support.errors import LensError, unreadable
-from lenstui.support.turns import Conversation, conversation_of_json
+
+if TYPE_CHECKING:
+    from lenstui.support.turns import Conversation
 
 _METAVAR = "FILE|JSON"
 _HELP = (
@@ -52,6 +55,8 @@ def conversation(parser: argparse.ArgumentParser, given: argparse.Namespace, tur
     Raises:
         LensError: if it cannot be read, or holds no turns.
     """
+    from lenstui.support.turns import conversation_of_json  # few prompts are turns
+
     if not turns:
         parser.error("--turns names no file")
     if turns == "-":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lenstui.edits.edit import Edit
+if TYPE_CHECKING:
+    from lenstui.edits.edit import Edit
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,21 @@ def parse_edit(text: str) -> Edit:
     return edit
 
 
+def parse_edits(text: str) -> tuple[Edit, ...]:
+    """Return the edits on one line, with semicolons between them, but for those within quotes.
+
+    Raises:
+        EditError: if one is not understood; it points at the place.
+    """
+    parts = re.findall(r'(?:[^;"]|"[^"]*"?)+', text)
+    return tuple(parse_edit(part.strip()) for part in parts if part.strip())
+
+
+def begins_as_edit(text: str) -> bool:
+    """Return whether the first word of a text is the verb of an edit."""
+    return text.split(maxsplit=1)[:1] != [] and text.split(maxsplit=1)[0] in _VERBS
+
+
 def parse_columns(text: str) -> Columns:
     """Return columns as they are typed: `3`, `3-6`, `3,5`, `last`.
 

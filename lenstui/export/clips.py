@@ -13,7 +13,7 @@ import numpy as np
 
 from lenstui.export.difference import DIFFERENT, Difference, differing
 from lenstui.export.tidy import TokenText, top_text
-from lenstui.lens.names import lens_title
+from lenstui.lens.names import lens_brief, lens_title
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import meaning_of
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
@@ -145,7 +145,7 @@ def _both(clip: Clip) -> Iterator[list[str]]:
                 else top_text(clip.texts, token)
                 for token, number in zip(ids[row].tolist(), values[row].tolist(), strict=True)
             )
-            yield [name, clip.rows_of(name)[row], *shown]
+            yield [lens_brief(name), clip.rows_of(name)[row], *shown]
 
 
 def _differences(clip: Clip) -> Iterator[list[str]]:
@@ -169,7 +169,7 @@ def _differences(clip: Clip) -> Iterator[list[str]]:
 def _heads(clip: Clip) -> list[str]:
     value = f"{clip.value.label}{f', {clip.value.unit}' if clip.value.unit else ''}"
     return [
-        f"{name} {head}"
+        f"{lens_brief(name)} {head}"
         for name in clip.lenses
         for head in (f"top-1{clip.mark}", value, *(f"p({pin})" for pin in clip.pins))
     ]

@@ -41,7 +41,13 @@ def resume_command(checkpoint: Path, lens: Path | None = None) -> str:
     return command_text(["lenstui", "train", "--resume", str(checkpoint), *save])
 
 
-def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, shape: Shape) -> str:
+def read_command(
+    heading: Heading,
+    lens_files: Sequence[Path],
+    asked: Start,
+    shape: Shape,
+    against: Sequence[str] = (),
+) -> str:
     """Return the command that repeats a readout, even if the defaults change.
 
     Args:
@@ -49,12 +55,14 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
         asked: the request, which alone has the device and `top_k`.
         shape: the part and form of the readout to write.
+        against: from `against_words`, where a second model reads the prompt, too.
     """
     typed = asked.typed if shape.append and asked.typed is not None else heading.prompt.typed
     words = [
         *("lenstui", "read", *_prompt_words(typed)),
         *(["--append", str(shape.append)] if shape.append else []),
         *_model_words(heading.source, lens_files, asked, _as_needed(shape, typed)),
+        *against,
     ]
     words += [f"--pin={word}" for word in shape.pins]
     words += _edit_words(shape)
@@ -67,6 +75,20 @@ def read_command(heading: Heading, lens_files: Sequence[Path], asked: Start, sha
         words += ["--figure", shape.figure]
         words += [] if shape.column is None else ["--column", str(shape.column)]
     return command_text([*words, *_output_words(shape)])
+
+
+def against_words(source: Source, lens_files: Sequence[Path], kinds: Sequence[str]) -> list[str]:
+    """Return the options that name the second model of a readout.
+
+    Args:
+        source: the source of its numbers.
+        lens_files: the files of its fitted lenses, without that of one that is opened unnamed.
+        kinds: the kinds of lens that it is read through.
+    """
+    words = [f"--against-model={source.model}"]
+    words += [] if source.revision is None else [f"--against-revision={source.revision}"]
+    words += [f"--against-lens={file}" for file in lens_files]
+    return [*words, f"--against-lenses={','.join(dict.fromkeys(kinds))}"]
 
 
 def scan_command(found: Found, asked: AskedQuery, form: str = "table", output: Path | None = None) -> str:
@@ -240,7 +262,7 @@ def evaluation_command(
 
 def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape: Shape) -> list[str]:
     """Return the options that open the same model and lens, and read a prompt in the same way."""
-    from lenstui.model.hub import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
+    from lenstui.model.name import BUNDLED_MODEL  # late: the import is slow, and not every file has a command
 
     is_bundled = source.model == BUNDLED_MODEL
     words = ["--demo"] if is_bundled else ["--model", source.model]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lenstui.lens.names import lens_brief
 from lenstui.support.fixed_text import NONE
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def settled_by_lens(readout: Readout) -> list[list[str]] | None:
     for lens in readout.lenses:
         if (labels := settled_texts(readout, lens)) is None:
             return None
-        by_lens.append([f"{lens} {label}" for label in labels])
+        by_lens.append([f"{lens_brief(lens)} {label}" for label in labels])
     return [list(column) for column in zip(*by_lens, strict=True)]
 
 

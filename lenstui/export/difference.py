@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from lenstui.export.legend import scale_note
-from lenstui.lens.names import lens_title
-from lenstui.readout.cells import Cells, FloatArray
+from lenstui.lens.names import lens_brief, lens_title
 from lenstui.readout.number_texts import points_text, signed_text
 from lenstui.readout.scales import Scale, around_zero
 from lenstui.readout.values import PROBABILITY, Value
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lenstui.readout.cells import Cells, FloatArray
+    from lenstui.support.late_numpy import np
 
 DIFFERENT = "≠"  # marks a cell whose top-1 tokens differ
 
@@ -73,7 +76,12 @@ class Difference:
     def label(self) -> str:
         """The name on screen. Each side's number may be of another token, which is said."""
         of_top1 = "top-1 " * (self.value is PROBABILITY)
-        return f"{of_top1}{self.value.label}: {self.right} − {self.left}"
+        return f"{of_top1}{self.value.label}: {self.brief}"
+
+    @property
+    def brief(self) -> str:
+        """The difference of two sides in short: `tuned − logit`."""
+        return f"{lens_brief(self.right)} − {lens_brief(self.left)}"
 
     @property
     def unit(self) -> str:
@@ -83,9 +91,10 @@ class Difference:
     @property
     def sides(self) -> tuple[str, str]:
         """The meaning of the colours below 0, and of those above it."""
+        left, right = map(lens_brief, (self.left, self.right))
         if self.value.is_yes_or_no:
-            return f"only {self.left}", f"only {self.right}"
-        return f"{self.right} lower", f"{self.right} higher"
+            return f"only {left}", f"only {right}"
+        return f"{right} lower", f"{right} higher"
 
     def note(self, scale: Scale) -> str:
         """Return the meaning of the colours, by their names, for a legend."""

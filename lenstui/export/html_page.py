@@ -33,7 +33,15 @@ from lenstui.lens.names import lens_title, no_row, no_sum
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.tokens import Prompt, visible
 from lenstui.model.turns import NO_TURN
-from lenstui.opening.source import Source, filter_text, sublayers_text, turns_text, versions_text
+from lenstui.opening.source import (
+    Source,
+    depth_text,
+    filter_text,
+    parting_text,
+    sublayers_text,
+    turns_text,
+    versions_text,
+)
 from lenstui.readout.cells import Cells, FloatArray, IntArray
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -109,6 +117,7 @@ def _remarks(readout: Readout, source: Source) -> Iterator[str]:
         yield sublayers_text(source, readout.left_over)
     if source.words_only:
         yield filter_text(source)
+    yield from filter(None, (depth_text(source), parting_text(source)))
 
 
 def _file(name: str) -> str:
@@ -238,7 +247,7 @@ def _sides(difference: Difference) -> dict[str, str]:
         "mark": DIFFERENT,
         "left": difference.left,
         "right": difference.right,
-        "brief": f"{difference.right} − {difference.left}",
+        "brief": difference.brief,
     }
 
 

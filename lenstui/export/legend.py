@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
+from lenstui.support.late_numpy import np
 
-from lenstui.readout.cells import FloatArray
-from lenstui.readout.scales import Scale
-from lenstui.readout.values import Value
+if TYPE_CHECKING:
+    from lenstui.readout.cells import FloatArray
+    from lenstui.readout.scales import Scale
+    from lenstui.readout.values import Value
 
 NOT_COUNTED = "without the last row and the first column"
 

@@ -11,7 +11,16 @@ from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_titl
 from lenstui.export.tidy import TokenText
 from lenstui.lens.names import lens_title
 from lenstui.model.tokens import Prompt
-from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, turns_text, versions_text
+from lenstui.opening.source import (
+    Source,
+    depth_text,
+    edits_text,
+    filter_text,
+    parting_text,
+    sublayers_text,
+    turns_text,
+    versions_text,
+)
 from lenstui.readout.cells import NOT_READ, Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -76,6 +85,8 @@ def markdown(
         lines += [title, "", *markdown_table(heads, of_lens[::-1], _pinned(readout, name, words or {})), ""]
     lines += [sublayers_text(source, readout.left_over), ""] if source.sublayers else []
     lines += [filter_text(source), ""] if source.words_only else []
+    for sentence in filter(None, (depth_text(source), parting_text(source))):
+        lines += [number_text(sentence), ""]
     lines += [_said(readout, source), "", "```sh", command, "```", ""]
     return "\n".join(lines)
 
@@ -142,13 +153,17 @@ def prompt_said(prompt: Prompt, name: str = "prompt") -> str:
 
 def said(source: Source, what: str) -> str:
     """Return the source of numbers on one line, with `what` as the prompt or prompts that were read."""
-    at = f" at {code_span(source.revision)}" if source.revision else ""
-    lenses = [each.in_words(code_span) for each in source.lenses]
-    lens = ", ".join(lenses) or source.read_through
+    read = " · beside ".join(map(_model_said, source.models))
     norm = "" if source.final_norm else "logit lens without the final norm · "
     norm += "prompt in the chat template · " if source.chat else ""
     norm += f"{code_span(edits_text(source))} · " if source.edits else ""
-    return f"{code_span(source.title)}{at} · {source.dtype} · {lens} · {norm}{what} · {versions_text(source)}"
+    return f"{read} · {norm}{what} · {versions_text(source)}"
+
+
+def _model_said(source: Source) -> str:
+    at = f" at {code_span(source.revision)}" if source.revision else ""
+    lens = ", ".join(each.in_words(code_span) for each in source.lenses) or source.read_through
+    return f"{code_span(source.title)}{at} · {source.dtype} · {lens}"
 
 
 def number_text(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from lenstui.support.atomic_file import replaced
 
 MOST = 500  # views that are kept
+NOTHING = "Nothing is kept yet: K keeps what Explore, Why, Trace, Evaluation, a prompt set or a scan shows."
 _VERSION = 1
 _TEXTS = ("kind", "subject", "markdown", "figure", "caption")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lenstui.readout.pins import Pin
     from lenstui.readout.reading import Reading
     from lenstui.readout.sets.prompts import PromptSet
+    from lenstui.readout.tiles import Watch
     from lenstui.readout.values import Value
     from lenstui.readout.words import WordReading
 
@@ -65,6 +66,7 @@ def tiles_of(
     *,
     top_k: int,
     pins: Sequence[int],
+    watch: Watch | None = None,
 ) -> Iterator[Tile]:
     """Yield the tiles of a readout in column order, as from `read_tiles`.
 
@@ -84,6 +86,7 @@ def tiles_of(
             final_norm=reading.final_norm,
             sublayers=reading.sublayers,
             words_only=reading.words_only,
+            watch=watch,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
         raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from html import escape, unescape
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lenstui.export.markdown import code_span
 from lenstui.export.notebook import KeptView
+from lenstui.support.atomic_file import check_place, is_special, replaced, written
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
@@ -22,19 +24,61 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
 
 TITLE = "Lab notebook"
+_MARKS = re.compile(r"[!-/:-@\[-`{-~]")  # ASCII punctuation, all of which may be escaped
 _CODE = re.compile("<code>(.*?)</code>")  # the code of which `code_span` makes character references
 
 
-def report_markdown(views: Sequence[KeptView]) -> Iterator[str]:
+def write_report(views: Mapping[Path, KeptView], form: str, file: Path) -> None:
+    """Write a report; that of Markdown has its figures in a folder beside it: `notes_figures` of `notes.md`.
+
+    Args:
+        views: the views, by their files in the notebook.
+        form: `html` or `md`.
+        file: the file to write; a device gets Markdown without figures.
+
+    Raises:
+        LensError: if a file cannot be written; of the notes the former content stays then.
+    """
+    if form == "html":
+        pieces = report_html(list(views.values()))
+    else:
+        links = {} if is_special(file) else _written_figures(views, file)
+        pieces = report_markdown(list(views.values()), [links.get(each, "") for each in views])
+    with written(file) as out:
+        for piece in pieces:
+            out.write(piece.encode("utf-8"))
+
+
+def _written_figures(views: Mapping[Path, KeptView], file: Path) -> dict[Path, str]:
+    """Write the figures of views beside a file of notes, and return the link to each, by the view's file."""
+    drawn = {name: view for name, view in views.items() if view.figure}
+    if not drawn:
+        return {}
+    check_place(file)  # before the figures, which would be of no use without the notes
+    folder = file.with_name(f"{file.stem}_figures")
+    for name, view in drawn.items():
+        with replaced(folder / f"{name.stem}.svg", make_folder=True) as out:
+            out.write(view.figure.encode())
+    return {name: quote(f"{folder.name}/{name.stem}.svg") for name in drawn}
+
+
+def report_markdown(views: Sequence[KeptView], figures: Sequence[str] = ()) -> Iterator[str]:
     """Yield a report as Markdown, in pieces: the views under the days on which they were kept.
 
-    It has no figures, for which Markdown has no place in the file.
+    Args:
+        views: the views, the oldest first.
+        figures: the link to the figure of each, empty for none; without links there are no figures.
     """
     yield f"# {TITLE}\n\n{_made_by(views)}\n"
+    links = iter(figures)
     for day, kept in _by_day(views):
         yield f"\n## {day}\n"
         for view in kept:
-            yield f"\n### {view.kept:%H:%M} · {view.kind} · {code_span(view.subject)}\n\n{view.markdown}"
+            yield f"\n### {view.kept:%H:%M} · {view.kind} · {code_span(view.subject)}\n\n"
+            if link := next(links, ""):
+                caption = _plain(view.caption)
+                yield f"![{caption}]({link})\n\n{caption}\n\n"
+            yield view.markdown
 
 
 def report_html(views: Sequence[KeptView]) -> Iterator[str]:
@@ -79,6 +123,11 @@ def _by_day(views: Iterable[KeptView]) -> Iterator[tuple[date, Iterator[KeptView
 def _made_by(views: Sequence[KeptView]) -> str:
     count = "1 view" if len(views) == 1 else f"{len(views)} views"
     return f"{count}, kept and reported by lenstui {__version__}"
+
+
+def _plain(text: str) -> str:
+    """Return text in which nothing is Markdown."""
+    return _MARKS.sub(r"\\\g<0>", printable(text))
 
 
 def _safe(text: str) -> str:

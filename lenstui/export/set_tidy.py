@@ -34,10 +34,13 @@ class SecondSide:
     Attributes:
         source: the source of its numbers.
         names: the names of both sides, the first one's first.
+        is_model: whether it is another model; else another lens of the same one, which agrees with the first
+            in the last row.
     """
 
     source: Source
     names: tuple[str, str]
+    is_model: bool = True
 
 
 @dataclass(frozen=True, slots=True)

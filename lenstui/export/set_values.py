@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+
 from lenstui.export.crystallization import settled_text
 from lenstui.lens.names import lens_title
 from lenstui.readout.number_texts import (
@@ -273,9 +275,27 @@ def target_numbers(readout: CaseReadout) -> tuple[str, str]:
     )
 
 
+def target_difference(readout: CaseReadout, *, of_models: bool = True) -> float:
+    """Return by how much the target's probability differs between both runs of a pair; NaN for none.
+
+    Args:
+        readout: the later run.
+        of_models: whether it is that of the last row; else of all rows below it, in the mean, since two
+            lenses of one model agree in the last.
+    """
+    if readout.target is None or readout.before is None:
+        return math.nan
+    after, before = (_any_lens(each).target_prob for each in (readout, readout.before))
+    differences = np.asarray(after, float) - np.asarray(before, float)
+    if of_models or len(differences) == 1:
+        return float(differences[-1])
+    known = differences[:-1][~np.isnan(differences[:-1])]
+    return float(known.mean()) if len(known) else math.nan
+
+
 def change_text(readout: CaseReadout) -> str:
-    """Return final token and target, clean → edited, on one line; nothing for a run that is not edited."""
-    if readout.clean is None:
+    """Return final token and target by both runs of a pair, on one line; nothing for a single run."""
+    if readout.before is None:
         return ""
     final = " ".join(final_texts(readout))
     if readout.target is None:

@@ -17,7 +17,15 @@ from lenstui.export.pinned import Words, pinned_heads, pinned_texts, pinned_titl
 from lenstui.export.text_width import clip, column_groups, wrapped
 from lenstui.export.tidy import TokenText, top_text
 from lenstui.lens.names import lens_title
-from lenstui.opening.source import Source, edits_text, filter_text, sublayers_text, turns_text
+from lenstui.opening.source import (
+    Source,
+    depth_text,
+    edits_text,
+    filter_text,
+    parting_text,
+    sublayers_text,
+    turns_text,
+)
 from lenstui.readout.cells import Cells
 from lenstui.readout.pins import Pin
 from lenstui.readout.reading import WORDS_ONLY
@@ -120,12 +128,16 @@ def table(
         parts.append(Text(wrapped(sublayers_text(source, readout.left_over), width), style="dim"))
     if source.words_only:
         parts.append(Text(wrapped(filter_text(source), width), style="dim"))
+    for sentence in filter(None, (depth_text(source), parting_text(source))):
+        parts.append(Text(wrapped(sentence, width), style="dim"))
     parts.append(Text(wrapped(summary(source), width), style="dim"))
     return Text("\n").join(parts).append("\n")
 
 
 def summary(source: Source) -> str:
-    """Return the source of a readout, on one line."""
+    """Return the source of a readout, on one line; of two models, with `beside` between them."""
+    if source.beside is not None:
+        return " · beside ".join(map(summary, source.models))
     at = f" at {source.revision}" if source.revision else ""
     checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
     norm = "" if source.final_norm else " · logit lens without the final norm"

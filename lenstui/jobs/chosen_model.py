@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lenstui.jobs.messages import OpenModel
-from lenstui.model.hub import BUNDLED_MODEL
-from lenstui.model.name import split_revision
+from lenstui.model.name import BUNDLED_MODEL, split_revision
 from lenstui.support.request import Start
 
 

@@ -33,7 +33,10 @@ from lenstui.support.turns import text_of
 if TYPE_CHECKING:
     from lenstui.export.forms import Manner
     from lenstui.export.tidy import Heading
+    from lenstui.export.two_models import ModelReadout
+    from lenstui.lens.lens import Lens
     from lenstui.model.load import Model
+    from lenstui.opening.opened import Opened
     from lenstui.readout.pins import Pin
     from lenstui.readout.values import Value
 
@@ -104,6 +107,10 @@ class ExportService:
         """Export the command that repeats the readout on screen."""
         self._thread.submit(_KIND, lambda stop: self._guarded(self._say_command(order, post), order, post))
 
+    def take_report(self, order: Order, post: Post) -> None:
+        """Write all views of the lab notebook to the order's file: Markdown if it ends so, else HTML."""
+        self._write(order, post, lambda stop: self._write_report(order, post))
+
     def stop(self) -> None:
         """Give up the export that is under way."""
         self._thread.submit(_KIND, lambda stop: None)
@@ -122,6 +129,9 @@ class ExportService:
         from lenstui.export.reading import both_words, clean_and_edited, tiles_of, words_of
 
         shown = self._shown(order)
+        if shown.second is not None:
+            yield from self._read_two(shown, shown.second, order, post, stop)
+            return
         start, shape, heading = _asked(shown, order)
         request, model = shown.request, shown.opened.model
         words = words_of(model, shown.lenses, shown.prompt, request.reading, heading.pins)
@@ -154,17 +164,67 @@ class ExportService:
                 tokens.update(np.unique(cells.top_ids[cells.top_ids >= 0]).tolist())
         if stop():
             return
-        texts = model.texts.of(tokens)
-        manner = _manner(shown, order, texts, _command(shown, heading, start, shape))
+        self._write_read(shown, order, tiles, heading, texts=model.texts.of(tokens), post=post)
+
+    def _write_read(
+        self,
+        shown: Shown,
+        order: Order,
+        tiles: Sequence[Tile],
+        heading: Heading,
+        *,
+        texts: dict[int, str],
+        post: Post,
+    ) -> None:
+        """Have what was read written in the form of the order, or kept in the lab notebook."""
+
+        def manner_of(order: Order) -> Manner:
+            start, shape, asked = _asked(shown, order)
+            return _manner(shown, order, texts, _command(shown, asked, start, shape))
+
+        manner = manner_of(order)
         if order.is_kept:
-            drawn = replace(order, shape=replace(order.shape, format="svg"))
-            start, shape, of_figure = _asked(shown, drawn)
-            figure_manner = _manner(shown, drawn, texts, _command(shown, of_figure, start, shape))
-            self._write(order, post, lambda stop: _keep(tiles, heading, manner, figure_manner, post))
+            drawn = manner_of(replace(order, shape=replace(order.shape, format="svg")))
+            self._write(order, post, lambda stop: _keep(tiles, heading, manner, drawn, post))
             return
         self._write(
             order, post, lambda stop: self._write_form(order, tiles, heading, manner, post=post, stop=stop)
         )
+
+    def _read_two(
+        self, shown: Shown, second: tuple[Opened, Sequence[Lens]], order: Order, post: Post, stop: Stop
+    ) -> Iterator[None]:
+        """Read all columns by two models, as `lenstui read --against-model` does, and write them."""
+        from lenstui.export.two_models import DATA_FORMS, TwoModels, beside, tokens_of
+
+        start, shape, asked = _asked(shown, order)
+        reading = TwoModels(
+            (shown.opened, shown.lenses),
+            second,
+            shown.prompt,
+            shown.request.reading,
+            top_k=start.top_k,
+            pins=asked.pins,
+        )
+        posted = time.monotonic()
+        for read in reading.read():
+            if stop():
+                return
+            if time.monotonic() - posted > POST_EVERY:
+                posted = time.monotonic()
+                post(ExportProgress(order.number, read, reading.columns))
+            yield
+        both = reading.of_models()
+        if stop():
+            return
+        if shape.format in DATA_FORMS:
+            # Tokenizers are not made for two threads: the texts are looked up here.
+            looked_up = [replace(each, texts=each.model.texts.of(tokens_of([each]))) for each in both]
+            self._write(order, post, lambda stop: self._write_data(order, looked_up, post))
+            return
+        tile, heading = beside(*both)
+        texts = shown.opened.model.texts.of(tokens_of(both))
+        self._write_read(shown, order, [tile], heading, texts=texts, post=post)
 
     def _bring(self, order: Order, post: Post, stop: Stop) -> Iterator[None]:
         """Write the finished text of an order, with its source added."""
@@ -228,6 +288,30 @@ class ExportService:
         write_form(form, tiles, heading, manner, file)
         post(FileTaken(order.number, file, order.remark))
 
+    def _write_data(self, order: Order, both: Sequence[ModelReadout], post: Post) -> None:
+        from lenstui.export.two_models import write_data
+        from lenstui.support.atomic_file import written
+
+        file = order.shape.output
+        assert file is not None
+        made(file.parent)
+        with written(file) as out:
+            write_data(order.shape.format, both, out)
+        post(FileTaken(order.number, file, order.remark))
+
+    def _write_report(self, order: Order, post: Post) -> None:
+        from lenstui.export.notebook import NOTHING, read_notebook
+        from lenstui.export.report import write_report
+        from lenstui.support.paths import notebook
+
+        file, views = order.shape.output, read_notebook(notebook()).views
+        assert file is not None
+        if not views:
+            raise LensError(NOTHING)
+        made(file.parent)
+        write_report(views, "md" if file.suffix.lower() == ".md" else "html", file)
+        post(FileTaken(order.number, file, order.remark))
+
     def _write_text(self, order: Order, text: str, post: Post) -> None:
         from lenstui.support.atomic_file import written
 
@@ -258,6 +342,8 @@ def _until(stop: Stop, tiles: Iterable[Tile]) -> Iterator[Tile]:
 def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     """Return the request, shape and heading with which `lenstui read` would write what is on screen."""
     from lenstui.export.reading import heading_of
+    from lenstui.opening.opened import source_of
+    from lenstui.opening.source import Beside
     from lenstui.readout.pins import pins_of
 
     model, shape, reading = shown.opened.model, order.shape, shown.request.reading
@@ -270,6 +356,9 @@ def _asked(shown: Shown, order: Order) -> tuple[Start, Shape, Heading]:
     if shape.is_figure and not shape.is_of_pins and not value.pins:  # it shows the likeliest tokens alone
         pins = ()
     heading = heading_of(shown.opened, shown.lenses, shown.prompt, reading, pins=pins)
+    if shown.second is not None:
+        beside = Beside(source_of(*shown.second, reading))
+        heading = replace(heading, source=replace(heading.source, beside=beside))
     if shown.in_training is not None:
         lenses = tuple(
             replace(each, file=IN_TRAINING) if each.kind == shown.in_training else each
@@ -302,7 +391,8 @@ def _words(shown: Shown) -> dict[int, Pin]:
 def _manner(shown: Shown, order: Order, texts: dict[int, str], command: str) -> Manner:
     from lenstui.export.forms import Manner
 
-    vocabulary, value = shown.opened.model.vocabulary, _value(shown, order)
+    models = [shown.opened.model, *([] if shown.second is None else [shown.second[0].model])]
+    vocabulary, value = min(model.vocabulary for model in models), _value(shown, order)
     shape = order.shape
     return Manner(
         texts,
@@ -332,19 +422,27 @@ def _value(shown: Shown, order: Order) -> Value:
 
 def _command(shown: Shown, heading: Heading, start: Start, shape: Shape) -> str:
     """Return the command that repeats the readout, or a comment that says why there is none."""
-    from lenstui.export.command import read_command
+    from lenstui.export.command import against_words, read_command
     from lenstui.opening.opened import files_to_name
 
     if reason := _no_command(shown):
         return f"# {reason}"
     kinds = tuple(lens.kind for lens in shown.lenses)
-    if kinds != (
+    against: list[str] = []
+    if shown.second is not None:
+        opened, lenses = shown.second
+        theirs = [file.absolute() for file in files_to_name(opened, lenses)]
+        assert heading.source.beside is not None
+        source = heading.source.from_anywhere.models[1]
+        against = against_words(source, theirs, [lens.kind for lens in lenses])
+        shape = replace(shape, lenses=tuple(dict.fromkeys(kinds)))
+    elif kinds != (
         first_kinds() if shape.diff and not shown.edits else tuple(lens.kind for lens in shown.opened.lenses)
     ):
         shape = replace(shape, lenses=tuple(dict.fromkeys(kinds)))
     files = tuple(file.absolute() for file in files_to_name(shown.opened, shown.lenses))
     heading = replace(heading, source=heading.source.from_anywhere)
-    return read_command(heading, files, start, shape)
+    return read_command(heading, files, start, shape, against)
 
 
 def _no_command(shown: Shown) -> str | None:
@@ -356,11 +454,15 @@ def _no_command(shown: Shown) -> str | None:
         return "No command reads the same: the lens is still in training, and in no file."
     if shown.has_others:
         return "No command reads the same: other models or prompts are on screen."
+    if shown.second is not None and (reason := _no_second(shown.opened, shown.second[0])):
+        return f"No command reads the same: {reason}"
     if shown.edits and prompt.appended:
         return "No command reads the same: tokens were appended, and the edits are of the prompt before."
-    fitted = [lens for lens in shown.lenses if made_lens(lens.kind) is None]
-    if len(list(groupby(shown.lenses, lambda lens: lens.kind))) > len({lens.kind for lens in shown.lenses}):
-        return "No command reads the same: lenses of one kind have one of another kind between them."
+    of_models = [shown.lenses, *([] if shown.second is None else [shown.second[1]])]
+    fitted = [lens for lenses in of_models for lens in lenses if made_lens(lens.kind) is None]
+    for lenses in of_models:
+        if len(list(groupby(lenses, lambda lens: lens.kind))) > len({lens.kind for lens in lenses}):
+            return "No command reads the same: lenses of one kind have one of another kind between them."
     if any(lens.file is None or not lens.file.exists() for lens in fitted):
         return LENS_IN_NO_FILE
     if not can_be_typed(text_of(typed)):
@@ -374,3 +476,17 @@ def _no_command(shown: Shown) -> str | None:
     if again.ids != prompt.ids:
         return "No command reads the same: cut into tokens anew, the text gives others than were appended."
     return None
+
+
+def _no_second(first: Opened, second: Opened) -> str:
+    """Return why no command opens a second model as it is; nothing where one does."""
+    from lenstui.model.name import BUNDLED_MODEL
+
+    one, other = first.model, second.model
+    if other.name == BUNDLED_MODEL:
+        return "the bundled model is the first of two there."
+    if (one.dtype_name, one.device) != (other.dtype_name, other.device):
+        return "it runs both models in one dtype, on one device."
+    if (one.adapter and one.adapter.typed) != (other.adapter and other.adapter.typed):
+        return "it has both models under the same adapter, or under none."
+    return ""

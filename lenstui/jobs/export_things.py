@@ -28,6 +28,8 @@ class Thing:
 
 NOTEBOOK = Thing("notebook", "lab notebook", "the view with its figure, for `lenstui report`", "")
 """The export that a key of its own makes, to no file that the user names."""
+REPORT = Thing("report", "lab notebook", "all that was kept with K, as HTML or .md", ".html")
+"""The export of all kept views, whatever is on screen."""
 FILES = (
     Thing("html", "HTML page", "every lens in colour, all numbers of every cell", ".html"),
     Thing("svg", "figure, SVG", "the grids with the chosen value as colour", ".svg"),
@@ -119,4 +121,4 @@ WHY_COPIES = (
     Thing("table", "table", "the strongest parts, heads, and how the logit grew", ".txt", copies=True),
     Thing("command", "command", "the `lenstui why …` that says the same", ".sh", copies=True),
 )
-THINGS = {thing.key: thing for thing in (*FILES, *PIN_FILES, *COPIES)}
+THINGS = {thing.key: thing for thing in (*FILES, *PIN_FILES, REPORT, *COPIES)}

@@ -125,7 +125,7 @@ class LensFileJobs:
         from lenstui.lens.catalog import lenses_at_hand, match, with_evaluations
         from lenstui.lens.mapped import map_lens
         from lenstui.lens.published.repositories import lens_repositories
-        from lenstui.model.hub import BUNDLED_MODEL
+        from lenstui.model.name import BUNDLED_MODEL
 
         opened = self._opened()
         cards, left_out = lenses_at_hand(lens_repositories(self._own))

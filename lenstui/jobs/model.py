@@ -31,7 +31,8 @@ from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.kinds import TUNED, first_kinds
 from lenstui.lens.names import instant_words, is_instant
 from lenstui.opening.opened import DOWNLOADING, Opened, open_model
-from lenstui.opening.sides import MORE_LENSES, MOST_SIDES, Side, Sides
+from lenstui.opening.side_count import MORE_LENSES, MOST_SIDES
+from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
 from lenstui.support.errors import LensError, NoDeviceError, named_line
 from lenstui.support.paths import instant_lenses, lenses

@@ -28,7 +28,7 @@ from lenstui.jobs.read_request import Generation, ReadRequest
 from lenstui.jobs.thread import Stop
 from lenstui.lens.kinds import made_lens
 from lenstui.opening.opened import Opened
-from lenstui.opening.side_facts import are_of_one_prompt
+from lenstui.opening.side_facts import are_of_one_file
 from lenstui.opening.side_reading import (
     SideTile,
     rows_of_sides,
@@ -62,7 +62,8 @@ class Shown:
         in_training: the kind of the lens among them that is still in training; None for none.
         prompt: the prompt, as the model reads it.
         request: the request that the prompt was read for.
-        has_others: whether other models or prompts are on screen too.
+        has_others: whether more models or prompts are shown than a file can hold.
+        second: the other model, where two are shown on one prompt, and the lenses of its sides, each once.
         edits: the edits of the run that is shown.
         clean: the model without edits, where the effect of edits is shown: edited minus clean.
     """
@@ -75,6 +76,7 @@ class Shown:
     has_others: bool = False
     edits: tuple[Edit, ...] = ()
     clean: Model | None = None
+    second: tuple[Opened, tuple[Lens, ...]] | None = None
 
 
 class ReadJobs:
@@ -121,7 +123,11 @@ class ReadJobs:
         if not places or is_effect:
             lenses = _each_once(lenses)
         in_training = training if training in {lens.kind for lens in lenses} else None
-        has_others, edits = not are_of_one_prompt(sides.facts), shown[-1].edits.in_force
+        facts, edits = [sides.facts[place] for place in chosen], shown[-1].edits.in_force
+        second, others = None, [side for side in shown if side.model is not opened.model]
+        if others and are_of_one_file(facts):
+            theirs = _each_once(self._model_jobs.lenses[place] for place in chosen if of_sides[place] is None)
+            second = others[0].opened, theirs
         clean = opened.model
         if edits:
             from lenstui.edits.edited import edited
@@ -129,7 +135,15 @@ class ReadJobs:
             model = edited(clean, edits, prompt, request.reading, lens=shown[-1].lens)
             opened = replace(opened, model=model)
         return Shown(
-            opened, lenses, in_training, prompt, request, has_others, edits, clean if is_effect else None
+            opened,
+            lenses,
+            in_training,
+            prompt,
+            request,
+            has_others=not are_of_one_file(facts),
+            edits=edits,
+            clean=clean if is_effect else None,
+            second=second,
         )
 
     def read(self, request: ReadRequest, post: Post, stop: Stop) -> None:

@@ -40,9 +40,10 @@ class CaseLine:
         settles: for each lens, the index of the row where its top-1 settles; None where not all rows were
             read, or the last row is not a number.
         reason: why the case cannot be read; None where it was read.
-        effect: under edits, the target's final probability minus that of the clean run; None where there is
-            none.
-        change: under edits, the final token, and the target's probability and rank, clean → edited, as text.
+        effect: under edits, the target's final probability minus that of the clean run; of two sides second
+            minus first, of two lenses of one model in the mean of the rows below the last; None for none.
+        change: under edits, the final token, and the target's probability and rank, clean → edited, as text;
+            of two sides first → second.
         scores: the outlier scores by method; empty where the case has none.
         not_scored: why it has none, where others have; else empty.
         foil: the token that stands for the foil; empty where there is none.
@@ -187,6 +188,14 @@ class ReferenceRead(Message):
     number: int
     done: int
     total: int
+
+
+@dataclass
+class SideOpening(Message):
+    """The message that the second side of a prompt set is being opened, and what is done for it."""
+
+    number: int
+    stage: str
 
 
 @dataclass

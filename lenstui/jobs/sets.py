@@ -33,6 +33,7 @@ from lenstui.jobs.set_messages import (
     SetSource,
     SetStarted,
     SetWritten,
+    SideOpening,
 )
 from lenstui.jobs.set_reference import ReferenceReader
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
@@ -50,6 +51,7 @@ from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.edits.edit import Edit
+    from lenstui.export.set_sides import TwoSides
     from lenstui.lens.lens import Lens
     from lenstui.readout.sets.cases import CaseReadout, FailedCase
     from lenstui.readout.sets.outliers import OutlierReference
@@ -75,6 +77,7 @@ class SetRequest:
         given_up: set once nobody wants more cases.
         reference: the file of the reference of outlier scores as it was typed, or `examples`; empty for none.
         above: the limit of the first row where a target's probability is above it.
+        against: the second side as it was typed, a model or a lens, for `typed_side`; empty for none.
     """
 
     number: int
@@ -86,6 +89,7 @@ class SetRequest:
     given_up: threading.Event = field(default_factory=threading.Event)
     reference: str = ""
     above: float = ABOVE
+    against: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,16 +132,22 @@ class SetService:
     """A service that reads one prompt set at a time. Its methods return at once; the results are posted."""
 
     def __init__(
-        self, opened: Callable[[], Opened | None], thread: JobThread, file_thread: JobThread
+        self,
+        opened: Callable[[], Opened | None],
+        at_hand: Callable[[], Sequence[Opened]],
+        thread: JobThread,
+        file_thread: JobThread,
     ) -> None:
         """Prepare the service; nothing is read yet.
 
         Args:
             opened: returns the open model with its lenses, or None.
+            at_hand: returns the models on Explore's sides, which need not be opened again.
             thread: the thread that does model work.
             file_thread: the thread that looks at files.
         """
         self._opened = opened
+        self._at_hand = at_hand
         self._thread = thread
         self._file_thread = file_thread
 
@@ -191,9 +201,17 @@ class SetService:
             raise LensError(NO_MODEL)
 
         prompts, reference = files.prompts, files.reference
-        source = _source(opened, request, prompts, files.options)
         fitted: OutlierReference | None = None
         remarks: tuple[str, ...] = ()
+        sides = None
+        if request.against:
+            sides = self._open_sides(request, opened, post, stop)
+            remarks = sides.remarks
+            yield
+            if (ended := self._ended(request, opened, stop)) is not None:
+                post(ended)
+                return
+        source = _source(opened, request, prompts, files.options, sides)
         if reference is not None:
             of_reference = ReferenceReader(opened.model, _lenses(opened, request), reference, request.reading)
             posted = 0.0
@@ -220,7 +238,7 @@ class SetService:
                 batch.clear()
                 texts.clear()
 
-        for readout in _readouts(opened, request, prompts, fitted):
+        for readout in _readouts(opened, request, prompts, fitted, sides):
             batch.append(ReadCase(case_line(readout, source), readout))
             texts |= _tokens(readout)
             if time.monotonic() - posted >= POST_EVERY:
@@ -233,6 +251,34 @@ class SetService:
         post_cases()
         post(SetEnded(number, SetEnd.DONE))
 
+    def _open_sides(self, request: SetRequest, opened: Opened, post: Post, stop: Stop) -> TwoSides:
+        """Return both sides of a request, the second of them opened as the first was."""
+        from lenstui.export.set_sides import two_sides
+        from lenstui.opening.second_side import open_side, typed_side
+
+        def on_stage(stage: str) -> None:
+            post(SideOpening(request.number, stage))
+
+        model = opened.model
+        like_first = [
+            each
+            for each in self._at_hand()
+            if (each.model.dtype_name, each.model.device) == (model.dtype_name, model.device)
+        ]
+        start = replace(
+            request.start,
+            dtype=model.dtype_name.partition(" ")[0],
+            adapter=None if model.adapter is None else model.adapter.typed,
+        )
+        side = open_side(
+            opened,
+            typed_side(request.against, start),
+            on_stage,
+            lambda: stop() or request.given_up.is_set(),
+            like_first,
+        )
+        return two_sides(opened, _lenses(opened, request), side, request.reading)
+
     def _ended(self, request: SetRequest, opened: Opened, stop: Stop) -> SetEnded | None:
         """Return that no more cases come, if nobody wants them or another model is open now."""
         now = self._opened()
@@ -244,12 +290,18 @@ class SetService:
 
 
 def _readouts(
-    opened: Opened, request: SetRequest, prompts: PromptSet, fitted: OutlierReference | None
+    opened: Opened,
+    request: SetRequest,
+    prompts: PromptSet,
+    fitted: OutlierReference | None,
+    sides: TwoSides | None,
 ) -> Iterator[CaseReadout | FailedCase]:
-    """Return the readouts of the cases, with scores where a reference is fitted."""
+    """Return the readouts of the cases, with scores where a reference is fitted, or by both of two sides."""
     from lenstui.edits.edited_set import read_edited_set
     from lenstui.readout.sets.cases import read_set
 
+    if sides is not None:
+        return sides.read(prompts.cases, exact_targets=False)
     model, lenses, reading = opened.model, _lenses(opened, request), request.reading
     if fitted is not None:
         readouts = read_set(model, prompts.cases, lenses, reading=reading, trajectories=True)
@@ -270,6 +322,7 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         change_text,
         foil_sentence,
         foil_text,
+        target_difference,
         target_text,
         whole_number,
         whole_text,
@@ -282,10 +335,7 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
     if isinstance(readout, FailedCase):
         return CaseLine(case.number, prompt, group, reason=printable(readout.reason))
     column = next(iter(readout.lenses.values()))  # any lens will do: in the last row all lenses agree
-    has_target, effect = readout.target is not None, None
-    if has_target and readout.clean is not None:
-        clean = next(iter(readout.clean.lenses.values()))
-        effect = _number(float(column.target_prob[-1] - clean.target_prob[-1]))
+    has_target, second = readout.target is not None, source.heading.second
     return CaseLine(
         case.number,
         prompt,
@@ -298,7 +348,7 @@ def case_line(readout: CaseReadout | FailedCase, source: SetSource) -> CaseLine:
         whole=visible(case.target or "") if readout.has_long_target else "",
         whole_logprobs=(whole_text(readout), logprob_text(float(column.target_logprob[-1]))),
         settles=tuple(readout.lenses[name].crystallization for name in source.lenses),
-        effect=effect,
+        effect=_number(target_difference(readout, of_models=second is None or second.is_model)),
         change=change_text(readout),
         scores=tuple(readout.scores.values()),
         not_scored=readout.not_scored,
@@ -334,7 +384,7 @@ def _tokens(readout: CaseReadout | FailedCase) -> set[int]:
     tokens = {pin.id for pin in (readout.target, readout.foil) if pin is not None}
     for column in readout.lenses.values():
         tokens.update(token for token in column.top_id.tolist() if token >= 0)
-    return tokens if readout.clean is None else tokens | _tokens(readout.clean)
+    return tokens if readout.before is None else tokens | _tokens(readout.before)
 
 
 def _opened_file(typed: str) -> tuple[PromptSet, str]:
@@ -345,17 +395,32 @@ def _opened_file(typed: str) -> tuple[PromptSet, str]:
     return open_prompts(PromptFile(path)), str(path)
 
 
-def _source(opened: Opened, request: SetRequest, prompts: PromptSet, options: tuple[str, ...]) -> SetSource:
+def _source(
+    opened: Opened,
+    request: SetRequest,
+    prompts: PromptSet,
+    options: tuple[str, ...],
+    sides: TwoSides | None,
+) -> SetSource:
     from lenstui.export.reading import set_heading_of
     from lenstui.lens.lens import lens_keys
     from lenstui.opening.opened import files_to_name
 
-    reading, lenses = request.reading, _lenses(opened, request)
+    reading, lenses = request.reading, tuple(_lenses(opened, request))
+    if sides is not None:
+        reading, lenses = sides.reading, tuple(sides.lenses)
     heading = set_heading_of(opened, lenses, prompts, reading, edits=request.edits)
     heading = replace(heading, source=heading.source.from_anywhere)
     no_command = None
     if any(lens.file is None or not lens.file.exists() for lens in opened.fitted):
         no_command = LENS_IN_NO_FILE
+    if sides is not None:
+        source = sides.facts.source.from_anywhere
+        heading = replace(heading, second=replace(sides.facts, source=source))
+        try:
+            options = (*options, *sides.options)
+        except LensError as error:
+            no_command = no_command or str(error)
     named = () if no_command else files_to_name(opened, lenses)
     files = tuple(file.absolute() for file in named)
     return SetSource(

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lenstui.lens.logit import LogitLens
-
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
+    from lenstui.lens.logit import LogitLens
 
 LOGIT, TUNED, JACOBIAN = "logit", "tuned", "jacobian"
 
@@ -34,8 +33,15 @@ class LensKind:
     reads_next: bool = True
 
 
+def _logit_lens() -> LogitLens:
+    """Return the logit lens. What lenses do is imported with the first, and not for a name of a kind."""
+    from lenstui.lens.logit import LogitLens
+
+    return LogitLens()
+
+
 _KINDS = {
-    LOGIT: LensKind(LOGIT, LogitLens),
+    LOGIT: LensKind(LOGIT, _logit_lens),
     TUNED: LensKind(TUNED),
     JACOBIAN: LensKind(JACOBIAN, reads_next=False),
 }

@@ -31,6 +31,14 @@ def keys_of(lenses: Sequence[tuple[str, str | None]]) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def key_of_model(key: str, model: str) -> str:
+    """Return a lens's key where lenses of several models stand together: `logit:of pythia-14m`.
+
+    Its title says so, too.
+    """
+    return f"{key}{' ' if ':' in key else ':'}of {model}"
+
+
 def kind_word(kind: str) -> str:
     """Return a kind of lens as a word before "lens": `tuned`, `Jacobian`."""
     return _AFTER_PEOPLE.get(kind, kind)
@@ -40,6 +48,11 @@ def lens_title(key: str) -> str:
     """Return the title of a lens by its key: `tuned lens`, `tuned lens quick-1`."""
     kind, _, name = key.partition(":")
     return f"{kind_word(kind)} lens {name}".rstrip()
+
+
+def lens_brief(key: str) -> str:
+    """Return a lens by its key in a word or two, where numbers stand: `tuned`, `tuned quick-1`."""
+    return key.replace(":", " ", 1)
 
 
 def no_row(kind: str, label: str) -> str:

@@ -59,9 +59,11 @@ class Head:
 
     def logits(self, x: Tensor) -> Tensor:
         """Return the logits `[cols, vocabulary]`, float32, of normed hidden states `x` `[cols, d]`."""
-        if self.linear is not None:
-            return self.linear(x).float()
-        return model_head(self.model, self.anatomy, x).float()
+        return self.own_logits(x).float()
+
+    def own_logits(self, x: Tensor) -> Tensor:
+        """Return the logits `[cols, vocabulary]` in the dtype that the head gives them in."""
+        return model_head(self.model, self.anatomy, x) if self.linear is None else self.linear(x)
 
     def __call__(self, h: Tensor) -> Tensor:
         """Return the logits `[cols, vocabulary]`, float32, of hidden states `h` `[cols, d]`."""

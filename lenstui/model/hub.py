@@ -25,12 +25,9 @@ from lenstui.model.hub_process import (
     ShouldStop,
     run,
 )
-from lenstui.model.name import looks_like_a_path, split_revision
+from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL, looks_like_a_path, split_revision
 from lenstui.support import paths
 from lenstui.support.errors import LensError
-
-DEFAULT_MODEL = "EleutherAI/pythia-14m"
-BUNDLED_MODEL = "bundled model"
 
 MAIN = "main"  # the branch where no revision is named
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from lenstui.model.gguf import SUFFIX
 
+DEFAULT_MODEL = "EleutherAI/pythia-14m"
+BUNDLED_MODEL = "bundled model"
+
 
 def looks_like_a_path(name: str) -> bool:
     """Return whether a name can only be a path, not a name on the hub."""

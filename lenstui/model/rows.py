@@ -18,9 +18,9 @@ _PARTS_IN_WORDS = {
 Runs = tuple[tuple[str, str], ...]
 """Runs of rows, each by the labels of its first and last row (or `last`), which may be the same."""
 
-_RUN = re.compile(r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?")
+_RUN = r"(emb|last|[0-9]{1,6})(?:-(emb|last|[0-9]{1,6}))?"
 _MOST_SHOWN = 20  # characters of a wrong text that a message repeats
-_EVERY = re.compile(r"every\s*0*([1-9][0-9]{0,5})", re.IGNORECASE)
+_EVERY = r"(?i:every\s*0*([1-9][0-9]{0,5}))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def parse_rows(text: str) -> RowChoice:
     words = text.strip()
     if words.casefold() == "all":
         return RowChoice()
-    if match := _EVERY.fullmatch(words):
+    if match := re.fullmatch(_EVERY, words):
         return RowChoice(stride=int(match[1]))
     return RowChoice(parse_runs(words))
 
@@ -168,7 +168,7 @@ def parse_runs(text: str) -> Runs:
 
 
 def _run(text: str) -> tuple[str, str]:
-    if not (match := _RUN.fullmatch(text)):
+    if not (match := re.fullmatch(_RUN, text)):
         raise LensError(f"{_brief(text)} is no row: emb, a number, last, or a run such as 0-3")
     first, last = match[1], match[2] or match[1]
     if _height(first) > _height(last):

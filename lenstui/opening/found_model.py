@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from lenstui.model.adapter_files import Adapter, is_adapter
 from lenstui.model.hub import (
-    BUNDLED_MODEL,
-    DEFAULT_MODEL,
     Choice,
     choose_default,
     find_adapter,
@@ -16,7 +14,7 @@ from lenstui.model.hub import (
     resolve,
 )
 from lenstui.model.hub_process import OnProgress, ShouldStop
-from lenstui.model.name import split_revision
+from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL, split_revision
 from lenstui.support.errors import LensError
 from lenstui.support.paths import bundled_model
 from lenstui.support.request import Again, Start

@@ -209,7 +209,7 @@ def with_bundled_jacobian_lens(opened: Opened) -> Opened:
     """Return the bundled model with its Jacobian lens at hand; any other model, or with one, as it is."""
     from lenstui.lens.compatibility import fit_warning
     from lenstui.lens.formats.own import open_lens
-    from lenstui.model.hub import BUNDLED_MODEL
+    from lenstui.model.name import BUNDLED_MODEL
 
     path = bundled_model() / BUNDLED_JACOBIAN_LENS
     is_missing = opened.lens(JACOBIAN) is None and path.is_file()

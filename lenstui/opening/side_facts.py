@@ -66,6 +66,18 @@ def are_of_one_model(sides: Sequence[SideFacts]) -> bool:
     return len({side.model_number for side in sides}) < 2
 
 
+def are_of_one_file(sides: Sequence[SideFacts]) -> bool:
+    """Return whether a file can hold all sides.
+
+    They are lenses of one model on the typed prompt, edited or not, or of two models on it, and no edits.
+    """
+    if are_of_one_prompt(sides):
+        return True
+    numbers = {side.model_number for side in sides}
+    plain = all(side.prompt is None and not side.edits.in_force for side in sides)
+    return len(numbers) == 2 and sides[0].model_number == 0 and plain
+
+
 def are_of_one_prompt(sides: Sequence[SideFacts]) -> bool:
     """Return whether all sides are lenses of one model on the typed prompt, edited or not."""
     return are_of_one_model(sides) and all(side.prompt is None for side in sides)

@@ -13,6 +13,7 @@ from lenstui.lens.kinds import LOGIT, first_kinds, made_lens
 from lenstui.lens.names import is_instant, kind_word
 from lenstui.model.rows import Row
 from lenstui.opening.opened import Opened
+from lenstui.opening.side_count import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.opening.side_facts import SideFacts
 from lenstui.support.errors import LensError
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
     from lenstui.model.load import Model
 
-MOST_SIDES = 3
-NO_MORE = f"{MOST_SIDES} sides are on screen, the most that there may be: - removes one."
-MORE_LENSES = "This screen begins with {} of {} lenses: L reads the active side through the next one."
 BY_DEPTH = "each row stands beside the one at the same relative depth."
-ONE_STAYS = "One side stays: there is nothing else to look at."
 FIRST_STAYS = "The first side is the open model with its prompt: Tab goes to the one to remove."
 
 

@@ -22,6 +22,7 @@ from lenstui.lens.names import (
     lens_title,
 )
 from lenstui.model.turns import turns_named
+from lenstui.readout.number_texts import nats_text
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.paths import instant_lenses
 from lenstui.support.version import __version__
@@ -140,6 +141,7 @@ class Source:
         edit_lens: the kind and name of the lens through which words in these edits have directions; empty
             where none has.
         adapter: the adapter that the model was under, if any.
+        beside: the second model, where two stand side by side.
     """
 
     model: str
@@ -157,11 +159,20 @@ class Source:
     edits: tuple[str, ...] = ()
     edit_lens: str = ""
     adapter: AdapterSource | None = None
+    beside: Beside | None = None
 
     @property
     def title(self) -> str:
-        """The model with its adapter, in words: `OWNER/NAME + ADAPTER`."""
-        return self.model if self.adapter is None else f"{self.model} + {self.adapter.name}"
+        """The model with its adapter, in words: `OWNER/NAME + ADAPTER`; of two, both, with `and`."""
+        title = self.model if self.adapter is None else f"{self.model} + {self.adapter.name}"
+        return title if self.beside is None else f"{title} and {self.beside.source.title}"
+
+    @property
+    def models(self) -> tuple[Source, ...]:
+        """The source of each model's numbers: of one, or of two that stand side by side."""
+        if self.beside is None:
+            return (self,)
+        return replace(self, beside=None), self.beside.source
 
     @property
     def from_anywhere(self) -> Source:
@@ -169,7 +180,10 @@ class Source:
         adapter = self.adapter
         if adapter is not None:
             adapter = replace(adapter, name=from_anywhere(adapter.name))
-        return replace(self, model=from_anywhere(self.model), adapter=adapter)
+        beside = self.beside
+        if beside is not None:
+            beside = replace(beside, source=beside.source.from_anywhere)
+        return replace(self, model=from_anywhere(self.model), adapter=adapter, beside=beside)
 
     @property
     def lens(self) -> str | None:
@@ -181,6 +195,37 @@ class Source:
         """The fitted lenses that were read, in words: `tuned lens quick-1.pt`."""
         named = [each.in_words() for each in self.lenses]
         return ", ".join(named) or f"without a {TUNED} lens"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A second model that stands beside a first one.
+
+    Attributes:
+        source: the source of its numbers.
+        rows: the labels of its rows beside those of the first, where the models are not of the same depth.
+        final_kl: KL(first ‖ second) of the final distributions by column, nats.
+    """
+
+    source: Source
+    rows: tuple[str, ...] = ()
+    final_kl: tuple[float, ...] = ()
+
+
+def depth_text(source: Source) -> str:
+    """Return which rows of a second model stand beside those of the first; nothing where all do."""
+    if source.beside is None or not source.beside.rows:
+        return ""
+    rows = ", ".join(source.beside.rows)
+    return f"rows of {source.beside.source.title} beside them, at the same relative depth: {rows}"
+
+
+def parting_text(source: Source) -> str:
+    """Return how far the last rows of two models part, column by column; nothing for one model."""
+    if source.beside is None or not source.beside.final_kl:
+        return ""
+    numbers = ", ".join(f"{column}: {nats_text(kl)}" for column, kl in enumerate(source.beside.final_kl))
+    return f"KL(first ‖ second) of the last rows by column, nats: {numbers}"
 
 
 def from_anywhere(name: str) -> str:

@@ -13,7 +13,7 @@ from lenstui.lens.logit import LogitLens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.readout.cells import Cells
-from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
+from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_rows, stack
 from lenstui.readout.streams import Streams, rows_to_read
 
 
@@ -55,16 +55,21 @@ class Against:
         self._streams: Streams | None = None
         self._read: dict[tuple[str | None, int], list[Mapping[str, Tensor]]] = {}
 
-    def begin(self, first: Model, ids: Sequence[int]) -> None:
+    def begin(self, first: Model, ids: Sequence[int], streams: Streams | None = None) -> None:
         """Begin with a prompt, which runs the second model once, unless it is the first.
+
+        Args:
+            first: the first side's model.
+            ids: the token ids of the prompt.
+            streams: those of the second model, if it has read this prompt already; it is not run then.
 
         Raises:
             LensError: if the second model does not have one of the tokens.
         """
         self._ids = ids
         self._read.clear()
-        self._streams = None
-        if first is not self.model:
+        self._streams = streams
+        if first is not self.model and streams is None:
             self._streams = Streams.of(self.model, ids, tuple(self.lenses.values()), rows_to_read(self.model))
 
     def __call__(self, streams: Streams, key: str, row: Row, columns: slice, logits: Tensor) -> None:
@@ -108,7 +113,7 @@ def _compared(first: Tensor, second: Tensor, next_ids: Tensor) -> dict[str, Tens
     shared = min(first.shape[-1], second.shape[-1])
     first, second = first[:, :shared].to(second.device), second[:, :shared]
     are_same = (first == second).all(-1)
-    numbers = reduce_row(second, Final.of(first, next_ids), 1, ())
+    (numbers,) = reduce_rows(second[None], Final.of(first, next_ids), 1, ())
     for name in DIVERGENCES:  # of what is the same they are 0, and the computed ones are rounding
         numbers[name] = numbers[name].masked_fill(are_same, 0.0)
     return numbers

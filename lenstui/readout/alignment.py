@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from lenstui.readout.cells import Tile
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Tile
 
 NO_GAP = range(0)
 _Item = TypeVar("_Item")

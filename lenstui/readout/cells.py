@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from lenstui.model.rows import Row, is_whole_stream, stream_places
+from lenstui.support.late_numpy import np
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+FloatArray: TypeAlias = "npt.NDArray[np.float32]"
+IntArray: TypeAlias = "npt.NDArray[np.int32]"
 
 # Markers for a missing token id or rank, which are never negative themselves.
 NOT_READ = -1  # the lens does not read the row, or there is no token
@@ -139,6 +141,16 @@ class Tile:
     stop: int
     lenses: Mapping[str, Cells]
     left_over: FloatArray | None = None
+
+    @classmethod
+    def join(cls, parts: Iterable[Tile]) -> Tile:
+        """Return neighbouring tiles, in column order, as one."""
+        parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
+        lenses = {key: Cells.join(part.lenses[key] for part in parts) for key in parts[0].lenses}
+        left_over = [part.left_over for part in parts if part.left_over is not None]
+        return cls(parts[0].start, parts[-1].stop, lenses, np.concatenate(left_over) if left_over else None)
 
     @property
     def not_numbers(self) -> list[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lenstui.model.tokens import Prompt, TokenTexts
+if TYPE_CHECKING:
+    from lenstui.model.tokens import Prompt, TokenTexts
 
 _CLOSING = frozenset(".,;:!?…)]}%")  # punctuation directly after a word
 _UNSPACED = ("THAI ", "LAO ", "KHMER ", "MYANMAR ")  # scripts without spaces, beside the East Asian ones

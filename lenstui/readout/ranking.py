@@ -13,7 +13,8 @@ from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
 from lenstui.readout.cells import Ranking
-from lenstui.readout.reduction import is_number, top_tokens, top_tokens_among
+from lenstui.readout.likeliest import top_tokens, top_tokens_among
+from lenstui.readout.reduction import is_number
 from lenstui.readout.streams import Streams
 from lenstui.readout.word_filter import word_ids
 

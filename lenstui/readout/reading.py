@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from lenstui.model.capabilities import Allowed
 from lenstui.model.rows import RowChoice, parse_rows
-from lenstui.model.tokens import Prompt, encode, exact_prompt
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
+    from lenstui.model.capabilities import Allowed
     from lenstui.model.load import Model
+    from lenstui.model.tokens import Prompt
     from lenstui.support.turns import Turns
 
 WORDS_ONLY = "words only"
@@ -82,6 +82,8 @@ class Reading:
         Raises:
             LensError: as `encode` does.
         """
+        from lenstui.model.tokens import encode, exact_prompt  # the first paint can do without
+
         most = model.context if context is None else context
         if ids and isinstance(text, str):
             return exact_prompt(text, ids, context=most, tail=tail)

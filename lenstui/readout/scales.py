@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from lenstui.support.late_numpy import np
 
-from lenstui.readout.cells import FloatArray
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-LevelArray = npt.NDArray[np.uint8]
+    from lenstui.readout.cells import FloatArray
+
+LevelArray: TypeAlias = "npt.NDArray[np.uint8]"
 
 STEPS = 12  # from dark to bright, at most: levels 0 to 11
 ARM = 5  # steps on either side of 0, where a scale diverges

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice, repeat
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
-from lenstui.model.head import Head
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, is_whole_stream, stream_places
 from lenstui.model.tokens import Prompt, encode
 from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
 from lenstui.readout.pins import Pin
-from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_row, stack
+from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_rows, stack
 from lenstui.readout.streams import Streams, rows_to_read
 from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
@@ -30,9 +27,14 @@ Watch = Callable[[Streams, str, Row, slice, Tensor], None]
 other, as they are read: with the streams, the key of the lens, the row and the columns. The last row, which
 is the same by every lens, comes once. The logits are not to be changed."""
 
-# Bytes of one row of a tile's logits, float32: enough columns for an efficient product, and little memory.
-_TILE_BYTES = {"cpu": 32 << 20}
-_TILE_BYTES_ACCELERATOR = 256 << 20
+# Logits that there are at once, in bytes and in cells: enough for an efficient product, and little memory.
+_LOGITS_BYTES = {"cpu": 64 << 20}
+_LOGITS_BYTES_ACCELERATOR = 256 << 20
+_MOST_CELLS = 256
+_MOST_COLUMNS = 128  # of a tile
+# Of the final distributions of those columns of a tile that are read in all rows before the next ones are:
+# they stay in a CPU's cache meanwhile.
+_RUN_BYTES = 3 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,8 @@ class Readout:
         cls, prompt: Prompt, rows: tuple[str, ...], tiles: Iterable[Tile], pins: tuple[int, ...] = ()
     ) -> Readout:
         """Return a readout of all its tiles, given in column order."""
-        parts = list(tiles)
-        lenses = {name: Cells.join(tile.lenses[name] for tile in parts) for name in parts[0].lenses}
-        left_over = [tile.left_over for tile in parts if tile.left_over is not None]
-        return cls(prompt, rows, lenses, pins, np.concatenate(left_over) if left_over else None)
+        whole = Tile.join(tiles)
+        return cls(prompt, rows, whole.lenses, pins, whole.left_over)
 
 
 def read(
@@ -208,28 +208,44 @@ def read_tiles(
     ids = torch.tensor(prompt.ids, device=model.device)
     streams = Streams.of(model, prompt.ids, lenses, chosen)
     wanted = range(len(prompt.ids)) if columns is None else columns
-    for start, stop in _tile_bounds(wanted, _tile_width(model), first):
-        next_ids = ids[start + 1 : stop + 1]  # one short in the prompt's last tile
+    width = _tile_width(model)
+    # Rows that are not read together want wide runs: each goes through the head's matrix by itself.
+    run = width if watch is not None or any(row.part for row in chosen) else _run_width(model)
+    for tile_start, tile_stop in _tile_bounds(wanted, width, first):
         with torch.inference_mode():
-            tile = _read_tile(
-                streams,
-                lenses,
-                slice(start, stop),
-                next_ids,
-                rows=chosen,
-                top_k=top_k,
-                pins=tuple(pins),
-                words=words,
-                sums=sums,
-                watch=watch,
+            tile = Tile.join(
+                _read_run(
+                    streams,
+                    lenses,
+                    slice(start, stop),
+                    ids[start + 1 : stop + 1],  # one short in the prompt's last run
+                    rows=chosen,
+                    top_k=top_k,
+                    pins=tuple(pins),
+                    words=words,
+                    sums=sums,
+                    watch=watch,
+                )
+                for start, stop in _tile_bounds(range(tile_start, tile_stop), run, None)
             )
         yield tile  # outside the block, so that the caller's code does not run in inference mode
 
 
+def _cells_at_once(model: Model) -> int:
+    """Return the number of cells whose logits there are at once."""
+    size = _LOGITS_BYTES.get(model.device.type, _LOGITS_BYTES_ACCELERATOR)
+    return max(8, min(_MOST_CELLS, size // (model.dtype.itemsize * model.vocabulary)))
+
+
 def _tile_width(model: Model) -> int:
     """Return the number of columns per tile."""
-    size = _TILE_BYTES.get(model.device.type, _TILE_BYTES_ACCELERATOR)
-    return max(8, min(128, size // (4 * model.vocabulary)))
+    return min(_MOST_COLUMNS, _cells_at_once(model))
+
+
+def _run_width(model: Model) -> int:
+    """Return the number of columns of a tile that are read in all rows before the next ones are."""
+    width = _tile_width(model)
+    return min(width, max(4, _RUN_BYTES // (4 * model.vocabulary))) if model.device.type == "cpu" else width
 
 
 def _tile_bounds(columns: range, width: int, first: range | None) -> Iterator[tuple[int, int]]:
@@ -243,7 +259,7 @@ def _tile_bounds(columns: range, width: int, first: range | None) -> Iterator[tu
             yield run.start + len(run) * tile // tiles, run.start + len(run) * (tile + 1) // tiles
 
 
-def _read_tile(
+def _read_run(
     streams: Streams,
     lenses: Sequence[Lens],
     columns: slice,
@@ -258,53 +274,54 @@ def _read_tile(
 ) -> Tile:
     """Read all chosen rows of one run of columns, through one lens after the other."""
     head, last, keys = streams.model.head, Row(streams.model.num_blocks), lens_keys(lenses)
-    normed = (streams.normed(lens, row, columns) for lens, row in lens_rows(lenses, rows, last))
-    own = streams.normed(lenses[0], last, columns)  # the same for every lens
-    logits = _logits_of_each(head, chain([own], normed), _tile_width(streams.model))
-
-    final_logits = next(logits)  # [cols, vocabulary]
-    left_over = streams.left_over(columns, final_logits)  # before `reduce_row` overwrites the logits
-    if watch is not None:
-        watch(streams, keys[0], last, columns, final_logits)
-    final = Final.of(final_logits, next_ids)
-    each_sum = repeat(None) if sums is None else iter(sums)
-    last_cells = reduce_row(final_logits, final, top_k, pins, words, sums=next(each_sum))
+    # The last row, which is the same by every lens, comes first: all others are held against it.
+    stream_rows = [(keys[0], lenses[0], last)]
+    stream_rows += [
+        (key, lens, row)
+        for key, lens in zip(keys, lenses, strict=True)
+        for _, row in lens_rows([lens], rows, last)
+    ]
+    at_once = max(1, _cells_at_once(streams.model) // (columns.stop - columns.start))
+    final, left_over = None, None
+    read: list[dict[str, Tensor]] = []
+    for start in range(0, len(stream_rows), at_once):
+        group = stream_rows[start : start + at_once]
+        normed = torch.cat([streams.normed(lens, row, columns) for _, lens, row in group])
+        logits = head.own_logits(normed).view(
+            len(group), len(normed) // len(group), -1
+        )  # [rows, cols, vocabulary]
+        if final is None:
+            final = Final.of(logits[0], next_ids)
+            left_over = streams.left_over(columns, logits[0])
+        if watch is not None:
+            for (key, _, row), of_row in zip(group, logits, strict=True):
+                watch(streams, key, row, columns, of_row.float())
+        of_group = None if sums is None else sums[start : start + len(group)]
+        read += reduce_rows(logits, final, top_k, pins, words, sums=of_group)
+        del logits  # before the next are made
+    assert final is not None
+    last_cells, *others = read
     # The divergence of a distribution from itself is exactly 0; the computed one is rounding.
     for name in DIVERGENCES:
         last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
+    each = iter(others)
 
-    def read_row(key: str, lens: Lens, row: Row) -> Mapping[str, Tensor]:
+    def read_row(lens: Lens, row: Row) -> Mapping[str, Tensor]:
         if row == last:
             return last_cells
         if not lens.reads(row):
             return nothing(last_cells)
-        if row.part is not None:
-            return reduce_row(streams.logits(lens, row, columns), final, top_k, pins, words)
-        # The logits of stream rows, and their sums, come in the order of `lens_rows`.
-        of_row = next(logits)
-        if watch is not None:
-            watch(streams, key, row, columns, of_row)
-        return reduce_row(of_row, final, top_k, pins, words, sums=next(each_sum))
+        if row.part is None:
+            return next(each)
+        return reduce_rows(streams.logits(lens, row, columns)[None], final, top_k, pins, words)[0]
 
-    read = {
-        key: stack([read_row(key, lens, row) for row in rows]) for key, lens in zip(keys, lenses, strict=True)
+    cells = {
+        key: stack([read_row(lens, row) for row in rows]) for key, lens in zip(keys, lenses, strict=True)
     }
-    return Tile(columns.start, columns.stop, read, None if left_over is None else left_over.cpu().numpy())
+    return Tile(columns.start, columns.stop, cells, None if left_over is None else left_over.cpu().numpy())
 
 
 def lens_rows(lenses: Sequence[Lens], rows: Iterable[Row], last: Row) -> Iterator[tuple[Lens, Row]]:
     """Yield each lens with each row of the residual stream below the last one that it reads."""
     plain = [row for row in rows if row.part is None and row != last]
     return ((lens, row) for lens in lenses for row in plain if lens.reads(row))
-
-
-def _logits_of_each(head: Head, rows: Iterable[Tensor], width: int) -> Iterator[Tensor]:
-    """Yield the logits `[cols, vocabulary]` of each normed row `[cols, d]`; each may be overwritten.
-
-    Narrow rows go through the head together, up to the width of a tile: reading the head's matrix takes the
-    time, not one more column.
-    """
-    rest = iter(rows)
-    for first in rest:
-        together = [first, *islice(rest, max(0, width // len(first) - 1))]
-        yield from head.logits(torch.cat(together)).chunk(len(together))

@@ -10,10 +10,8 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray, agreement
 from lenstui.readout.number_texts import (
     agreement_text,
     logprob_text,
@@ -23,6 +21,10 @@ from lenstui.readout.number_texts import (
     rank_text,
 )
 from lenstui.readout.scales import Scale, robust_top, round_top
+from lenstui.support.late_numpy import np
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,13 @@ def _ends_around_zero(arrays: Sequence[FloatArray], vocabulary: int) -> tuple[fl
     return -top, top
 
 
+def _agreement(cells: Cells) -> FloatArray:
+    """Return whether each cell's top-1 is the final one, as 1 and 0, `[rows, cols]`, NaN where missing."""
+    from lenstui.readout.cells import agreement
+
+    return agreement(cells.top1)
+
+
 def _floats_of_pin(numbers: FloatArray, place: int) -> FloatArray:
     """Return the numbers of one pin, `[rows, cols]`, NaN where there is no such pin."""
     if place < numbers.shape[2]:
@@ -219,6 +228,8 @@ def _ranks_of_pin(ranks: IntArray, place: int) -> IntArray:
     """Return the ranks of one pin, `[rows, cols]`, negative where there is no such pin."""
     if place < ranks.shape[2]:
         return ranks[..., place]
+    from lenstui.readout.cells import NOT_READ
+
     return np.full(ranks.shape[:2], NOT_READ, np.int32)
 
 
@@ -298,7 +309,7 @@ RANK = Value(
 AGREEMENT = Value(
     key="agree",
     label="top-1 is the final one",
-    numbers=lambda cells: agreement(cells.top1),
+    numbers=_agreement,
     ends=lambda arrays, vocabulary: (0, 1),
     is_yes_or_no=True,
     format=agreement_text,

@@ -9,7 +9,6 @@ bytes as they come. Lenses, checkpoints and settings have to be regular files.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -106,7 +105,7 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
     permissions = None
     if not private and target.exists():
         permissions = stat.S_IMODE(target.stat().st_mode)
-    part = target.with_name(f".{target.name[:_NAME]}.{secrets.token_hex(4)}")
+    part = target.with_name(f".{target.name[:_NAME]}.{os.urandom(4).hex()}")
     mode = 0o600 if private else 0o666
     try:
         # x: the name must be new, so that no link or file placed there by others is followed or overwritten.

@@ -8,9 +8,9 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICE_MAPS = ("auto", "balanced", "sequential")  # of accelerate
 QUANTIZATIONS = ("8bit", "4bit")  # of bitsandbytes
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
+_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 
 
 def is_device_name(name: str) -> bool:
     """Return whether `name` has the form of a device name, present on this machine or not."""
-    return _DEVICE.fullmatch(name) is not None
+    return re.fullmatch(_DEVICE, name) is not None

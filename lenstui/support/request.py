@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lenstui.support.turns import Conversation
+if TYPE_CHECKING:
+    from lenstui.support.turns import Conversation
 
 
 @dataclass(frozen=True, slots=True)

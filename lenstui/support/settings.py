@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenstui.support import paths
 from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
-from lenstui.support.lens_repository import KINDS, MODEL, NAME, TYPES, LensRepository
 from lenstui.support.printable import printable
+
+if TYPE_CHECKING:
+    from lenstui.support.lens_repository import LensRepository
 
 THEMES = ("dark", "light", "ansi-dark", "ansi-light")
 DEPTHS = ("auto", "truecolor", "256", "16", "none")
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = r"(?a:[\w.-]+/[\w.-]+)"
 _MODIFIERS = {"ctrl", "alt", "shift", "meta", "super", "hyper"}
-_NAMED_KEY = re.compile(
-    r"up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|f([1-9]|1\d|2[0-4])"
+_NAMED_KEY = (
+    "up|down|left|right|home|end|pageup|pagedown|tab|enter|escape|backspace|delete|insert|"
+    r"f([1-9]|1\d|2[0-4])"
 )
 # Names of keys on the screen or on keyboards, with Textual's names for them.
 _ALIASES = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}
@@ -87,6 +89,8 @@ def read(text: str) -> Settings:
     Raises:
         ValueError: if any key or value in it is not understood; the message names the key.
     """
+    import tomllib  # few have such a file, and the first paint waits for it
+
     found = tomllib.loads(text)
     readers: dict[str, Callable[[Any], Any]] = {
         "theme": _theme, "colour": _colour, "model": _model, "device": _device, "dtype": _dtype,
@@ -127,7 +131,7 @@ def key_name(name: str) -> str:
 def _key(name: str) -> str | None:
     """Return Textual's name of a key without modifiers; None where there is no such key."""
     lower = _ALIASES.get(name.lower(), name.lower())
-    if _NAMED_KEY.fullmatch(lower):
+    if re.fullmatch(_NAMED_KEY, lower):
         return lower
     character = name if len(name) == 1 else _PUNCTUATION.get(lower, "")
     if not character.isprintable() or not character:
@@ -235,6 +239,8 @@ def _lens_repositories(value: Any) -> tuple[LensRepository, ...]:
 
 
 def _lens_repository(entry: Mapping[str, Any]) -> LensRepository:
+    from lenstui.support.lens_repository import KINDS, TYPES, LensRepository  # few have their own
+
     readers: dict[str, Callable[[Any], Any]] = {
         "repository": _repository, "kind": _one_of("kind", KINDS), "files": _pattern,
         "type": _one_of("type", TYPES), "revisions": _revisions, "config": _file_name,
@@ -258,12 +264,14 @@ def _one_of(name: str, known: tuple[str, ...]) -> Callable[[Any], str]:
 
 def _repository(value: Any) -> str:
     name = _word("repository", value)
-    if not _REPOSITORY.fullmatch(name):
+    if not re.fullmatch(_REPOSITORY, name):
         raise ValueError(f"'repository' must be OWNER/NAME on the hub, not {name!r}")
     return name
 
 
 def _pattern(value: Any) -> str:
+    from lenstui.support.lens_repository import MODEL, NAME
+
     pattern = _word("files", value)
     if {"", ".", ".."} & set(pattern.split("/")):
         raise ValueError(f"'files' must be a path within the repository, not {pattern!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.support.paths import bundled_text, general_sample
 
 

@@ -14,35 +14,16 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
-from lenstui.jobs.evaluation_messages import LensesEvaluated
-from lenstui.jobs.export_messages import ViewKept
-from lenstui.jobs.fit_messages import FitChanged
-from lenstui.jobs.fit_service import FitService
-from lenstui.jobs.instant_messages import InstantChanged
-from lenstui.jobs.messages import (
-    LensNotSaved,
-    LensOpened,
-    LensRefused,
-    LensSaved,
-    LoadFailed,
-    LoadStage,
-    ModelLoaded,
-    SidesChanged,
-    SidesTold,
-)
-from lenstui.jobs.model_messages import RevisionsListed
-from lenstui.jobs.published_messages import LensArrived, LensNotDownloaded, PublishedChanged
 from lenstui.support import paths
 from lenstui.support.printable import printable
-from lenstui.support.request import Start
 from lenstui.support.settings import Settings, trouble
 from lenstui.tui import keymap
 from lenstui.tui.ending import Ended, Ending
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.screen import Explore
 from lenstui.tui.keeper import Keeper
 from lenstui.tui.model_switch import ModelSwitch
 from lenstui.tui.program import Answer, Program, late
@@ -52,9 +33,28 @@ from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.shown import Unprintable
 from lenstui.tui.shared.themes import THEMES
 from lenstui.tui.shared.type_ahead import TypeAheadApp
-from lenstui.tui.topics import SETTINGS
 
 if TYPE_CHECKING:
+    from lenstui.jobs.evaluation_messages import LensesEvaluated
+    from lenstui.jobs.export_messages import ViewKept
+    from lenstui.jobs.fit_messages import FitChanged
+    from lenstui.jobs.fit_service import FitService
+    from lenstui.jobs.instant_messages import InstantChanged
+    from lenstui.jobs.messages import (
+        LensNotSaved,
+        LensOpened,
+        LensRefused,
+        LensSaved,
+        LoadFailed,
+        LoadStage,
+        ModelLoaded,
+        SidesChanged,
+        SidesTold,
+    )
+    from lenstui.jobs.model_messages import RevisionsListed
+    from lenstui.jobs.published_messages import LensArrived, LensNotDownloaded, PublishedChanged
+    from lenstui.support.request import Start
+    from lenstui.tui.explore.screen import Explore
     from lenstui.tui.help.commands import Command
 
 FIRST_PROMPT = "The trees are green and the sky is"
@@ -80,6 +80,7 @@ class LenstuiApp(TypeAheadApp):
     }
     """
     ENABLE_COMMAND_PALETTE = True
+    theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew
     BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
 
     def __init__(
@@ -143,12 +144,13 @@ class LenstuiApp(TypeAheadApp):
         """Return Explore, the main screen."""
         return self.explore
 
-    def on_ready(self) -> None:
-        """Restore the last look, check the settings, and load the model, now that the first paint is out.
+    async def on_ready(self) -> None:
+        """Complete the screen, restore the last look, and load the model, now that the first paint is out.
 
         The first start also shows what is open, and what one can do.
         """
         gc.enable()
+        await self.explore.complete()
         self._keeper.look_as_before(self.explore)
         self._check_settings()
         if self._keeper.is_first_start:
@@ -311,6 +313,7 @@ class LenstuiApp(TypeAheadApp):
         """Yield every action of a screen, for the command palette; of a dialog those of Explore."""
         from lenstui.tui.help.commands import Command, commands
         from lenstui.tui.help.key import Key
+        from lenstui.tui.topics import SETTINGS
 
         owner: Screen[Any] = screen if isinstance(screen, LeanScreen) else self.explore
 
@@ -349,7 +352,7 @@ class LenstuiApp(TypeAheadApp):
     @property
     def available_themes(self) -> dict[str, Theme]:
         """The themes that the colours of the grids are made for."""
-        return THEMES if hasattr(self, "settings") else super().available_themes
+        return THEMES
 
     # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -390,10 +393,9 @@ class LenstuiApp(TypeAheadApp):
         """End the program after a signal; a fit under way is saved by then."""
         self.exit()
 
-    def exit(self, *args: Any, **options: Any) -> None:
-        """End the program, and keep the look of the open model for the next session."""
+    def on_exit_app(self) -> None:
+        """Keep the look of the open model for the next session, whatever ends the program."""
         self._keep_session()
-        super().exit(*args, **options)
 
 
 def run(

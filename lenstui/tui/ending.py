@@ -9,14 +9,14 @@ import termios
 import threading
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from textual.message import Message
 
-from lenstui.fitting.names import checkpoint_path
-from lenstui.jobs.fit_service import FitService
 from lenstui.support.printable import printable
-from lenstui.tui.shared.fit_words import how_to_go_on
+
+if TYPE_CHECKING:
+    from lenstui.jobs.fit_service import FitService
 
 LIMIT = 10.0  # seconds that a last checkpoint may take
 GRACE = 2.0  # seconds that the screen may take to be put away
@@ -117,6 +117,9 @@ class Ending:
 
     def _save(self) -> None:
         """Write a checkpoint of the fit, and prepare the last words to the user about that checkpoint."""
+        from lenstui.fitting.names import checkpoint_path  # the first paint can do without
+        from lenstui.tui.shared.fit_words import how_to_go_on
+
         training = self._app.training
         before = training.status
         written = training.rescue(LIMIT)

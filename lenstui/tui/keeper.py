@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
-from lenstui.support.settings import Settings
-from lenstui.support.turns import Conversation
-from lenstui.tui.explore.screen import Explore
-from lenstui.tui.session.history import History
 from lenstui.tui.session.model_key import model_key
 from lenstui.tui.session.session import Look, Session, first_reading
+
+if TYPE_CHECKING:
+    from lenstui.support.settings import Settings
+    from lenstui.support.turns import Conversation
+    from lenstui.tui.explore.screen import Explore
+    from lenstui.tui.session.history import History
 
 
 class Keeper:

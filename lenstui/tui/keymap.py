@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -39,8 +39,7 @@ def by_todays_ids(keys: Keys) -> Keys:
     return {_EARLIER.get(name, name): own for name, own in keys.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A screen, or a part of one that may have the focus.
 
     Attributes:

@@ -6,14 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import LoadStage, Post
-from lenstui.jobs.model_messages import RevisionsListed
-from lenstui.tui.keeper import Keeper
-from lenstui.tui.program import Program
-from lenstui.tui.shared.fit_words import TAKEN
-
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
+    from lenstui.jobs.messages import Post
+    from lenstui.jobs.model_messages import RevisionsListed
+    from lenstui.tui.keeper import Keeper
+    from lenstui.tui.program import Program
 
 
 class ModelSwitch:
@@ -25,6 +23,8 @@ class ModelSwitch:
 
     def choose(self) -> None:
         """Ask the user for a model, and open that model."""
+        from lenstui.tui.shared.fit_words import TAKEN  # the first paint can do without
+
         if self._program.training.is_busy:
             self._tell(TAKEN)
         else:
@@ -41,7 +41,8 @@ class ModelSwitch:
 
     def open(self, chosen: Chosen) -> None:
         """Open a model, or the open one in another dtype."""
-        from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.jobs.messages import LoadStage
+        from lenstui.model.name import BUNDLED_MODEL  # the first paint can do without
 
         program = self._program
         self._keeper.keep_model(program.explore)
@@ -62,7 +63,8 @@ class ModelSwitch:
             step: the direction, 1 or -1.
             post: takes the list of revisions, with which `go_on` is to be called.
         """
-        from lenstui.model.hub import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.model.name import BUNDLED_MODEL  # the first paint can do without
+        from lenstui.tui.shared.fit_words import TAKEN
 
         model = self._program.explore.model
         if self._program.training.is_busy:

@@ -14,52 +14,52 @@ from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from lenstui.jobs.export import ExportService
-from lenstui.jobs.fit_messages import FitStatus
-from lenstui.jobs.fit_service import FitService
-from lenstui.jobs.instant import InstantService
-from lenstui.jobs.instant_messages import InstantStatus
-from lenstui.jobs.lenses import LensService
-from lenstui.jobs.look_up import LookUpJobs
-from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
-from lenstui.jobs.model import ModelJobs, ModelService
-from lenstui.jobs.prompts import PromptService
-from lenstui.jobs.published_messages import PublishedStatus
-from lenstui.jobs.read import ReadJobs
-from lenstui.jobs.sides import SideService
-from lenstui.jobs.thread import JobThread
-from lenstui.readout.reading import Reading
 from lenstui.support.errors import named_line
-from lenstui.support.lens_repository import LensRepository
-from lenstui.support.request import Start
-from lenstui.support.turns import Conversation
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
-from lenstui.tui.keymap import Keys
-from lenstui.tui.services import Signals
-from lenstui.tui.session.fit_texts import FitTexts
-from lenstui.tui.session.history import History
 from lenstui.tui.shared.nothing_yet import NO_MODEL
+from lenstui.tui.signals import Signals
 
 if TYPE_CHECKING:
     from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.evaluation import EvaluationService
     from lenstui.jobs.evaluation_messages import EvaluationAsked, LensesEvaluated
+    from lenstui.jobs.export import ExportService
     from lenstui.jobs.export_things import Thing
+    from lenstui.jobs.fit_messages import FitStatus
+    from lenstui.jobs.fit_service import FitService
+    from lenstui.jobs.instant import InstantService
+    from lenstui.jobs.instant_messages import InstantStatus
+    from lenstui.jobs.lenses import LensService
+    from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
+    from lenstui.jobs.model import ModelJobs, ModelService
+    from lenstui.jobs.prompts import PromptService
     from lenstui.jobs.published import PublishedService
+    from lenstui.jobs.published_messages import PublishedStatus
+    from lenstui.jobs.read import ReadJobs
     from lenstui.jobs.scan import ScanService
     from lenstui.jobs.scan_messages import Position
     from lenstui.jobs.sets import SetService
+    from lenstui.jobs.sides import SideService
+    from lenstui.jobs.thread import JobThread
     from lenstui.jobs.trace import TraceService
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.opening.opened import Opened
+    from lenstui.readout.reading import Reading
+    from lenstui.support.lens_repository import LensRepository
+    from lenstui.support.request import Start
+    from lenstui.support.turns import Conversation
     from lenstui.tui.evaluation.screen import Evaluation
     from lenstui.tui.export.dialog import ExportDialog, Giver
+    from lenstui.tui.keymap import Keys
     from lenstui.tui.prompt_sets.screen import PromptSets
     from lenstui.tui.scan.screen import Scan
     from lenstui.tui.services import ShownPrompt, Target, TraceHome
+    from lenstui.tui.session.fit_texts import FitTexts
+    from lenstui.tui.session.history import History
     from lenstui.tui.training.screen import Train
 
 # The screens that the first paint can do without, and their modules.
@@ -149,49 +149,149 @@ class Program:
         self.loading: str | None = None
         self.keys: Keys = {}
         self.signals = Signals(app)
-        self.thread = JobThread(self._report)
-        self._file_thread = JobThread(self._report)  # looks at files while the model works
-        self.model_jobs = ModelJobs(self.post)
-        read_jobs = ReadJobs(self.model_jobs)
-        look_up = LookUpJobs(self.model_jobs, read_jobs)
-        self.prompts = PromptService(self.thread, read_jobs, look_up)
-        self.models = ModelService(self.post, self.thread, self._file_thread, self.model_jobs)
         self._lens_repositories = lens_repositories
-        self.lenses = LensService(self.thread, self._file_thread, self.model_jobs, lens_repositories)
-        self.sides = SideService(self.post, self.thread, self.model_jobs, read_jobs)
-        self.exports = ExportService(read_jobs, self.thread, self._file_thread)
-        self._read_jobs = read_jobs
-        self.training = FitService(
-            self.post, self.thread, self.model_jobs, lambda: app.size.width >= ROOM_FOR_MOST
-        )
-        self.instant = InstantService(
-            self.post, self.thread, self._file_thread, self.model_jobs, lambda: self.training.is_busy
-        )
         self.train: Train | None = None  # None before the screen is first opened
         self.prompt_sets: PromptSets | None = None  # None before the screen is first opened
         self.evaluation: Evaluation | None = None  # None before the first evaluation
         self.scan: Scan | None = None  # None before the screen is first opened
         self.explore = Explore(self, prompt, depth=depth)
 
+    # ── threads and services, each made when it is first asked for: the first paint asks for none ────────
+
+    @cached_property
+    def thread(self) -> JobThread:
+        """The model thread."""
+        from lenstui.jobs.thread import JobThread
+
+        return JobThread(self._report)
+
+    @cached_property
+    def _file_thread(self) -> JobThread:
+        """The thread that looks at files while the model works."""
+        from lenstui.jobs.thread import JobThread
+
+        return JobThread(self._report)
+
+    @cached_property
+    def model_jobs(self) -> ModelJobs:
+        """The jobs with the open model."""
+        from lenstui.jobs.model import ModelJobs
+
+        return ModelJobs(self.post)
+
+    @cached_property
+    def _read_jobs(self) -> ReadJobs:
+        """The jobs that read prompts."""
+        from lenstui.jobs.read import ReadJobs
+
+        return ReadJobs(self.model_jobs)
+
+    @cached_property
+    def models(self) -> ModelService:
+        """The service that opens models."""
+        from lenstui.jobs.model import ModelService
+
+        return ModelService(self.post, self.thread, self._file_thread, self.model_jobs)
+
+    @cached_property
+    def prompts(self) -> PromptService:
+        """The service that reads the prompt, generates tokens, and looks up words and cells."""
+        from lenstui.jobs.look_up import LookUpJobs
+        from lenstui.jobs.prompts import PromptService
+
+        return PromptService(self.thread, self._read_jobs, LookUpJobs(self.model_jobs, self._read_jobs))
+
+    @cached_property
+    def lenses(self) -> LensService:
+        """The service that lists, opens and saves lenses."""
+        from lenstui.jobs.lenses import LensService
+
+        return LensService(self.thread, self._file_thread, self.model_jobs, self._lens_repositories)
+
+    @cached_property
+    def published(self) -> PublishedService:
+        """The service that looks for lenses on the hub, and downloads them."""
+        from lenstui.jobs.published import PublishedService
+
+        return PublishedService(self.post, self._report, self.model_jobs, self._lens_repositories)
+
+    @cached_property
+    def sides(self) -> SideService:
+        """The service that changes what is on the sides."""
+        from lenstui.jobs.sides import SideService
+
+        return SideService(self.post, self.thread, self.model_jobs, self._read_jobs)
+
+    @cached_property
+    def exports(self) -> ExportService:
+        """The service that writes what is on screen."""
+        from lenstui.jobs.export import ExportService
+
+        return ExportService(self._read_jobs, self.thread, self._file_thread)
+
+    @cached_property
+    def training(self) -> FitService:
+        """The service of the fit that may be under way."""
+        from lenstui.jobs.fit_service import FitService
+
+        return FitService(
+            self.post, self.thread, self.model_jobs, lambda: self._app.size.width >= ROOM_FOR_MOST
+        )
+
+    @cached_property
+    def instant(self) -> InstantService:
+        """The service that makes an instant lens of the open model."""
+        from lenstui.jobs.instant import InstantService
+
+        return InstantService(
+            self.post, self.thread, self._file_thread, self.model_jobs, lambda: self.training.is_busy
+        )
+
+    @cached_property
+    def sets(self) -> SetService:
+        """The service that reads prompt sets."""
+        from lenstui.jobs.sets import SetService
+
+        jobs = self.model_jobs
+
+        def at_hand() -> list[Opened]:
+            return [] if jobs.sides is None else [side.opened for side in jobs.sides.sides]
+
+        return SetService(lambda: jobs.opened, at_hand, self.thread, self._file_thread)
+
     @cached_property
     def why(self) -> WhyService:
         """The service that explains cells."""
-        from lenstui.jobs.why import WhyService  # the first paint can do without
+        from lenstui.jobs.why import WhyService
 
         return WhyService(self.thread, self._file_thread, self.model_jobs, self._read_jobs)
+
+    @cached_property
+    def traces(self) -> TraceService:
+        """The service that makes causal traces."""
+        from lenstui.jobs.trace import TraceService
+
+        return TraceService(self.thread, self._file_thread, self.model_jobs)
+
+    @cached_property
+    def evaluations(self) -> EvaluationService:
+        """The service that evaluates lenses on a text."""
+        from lenstui.jobs.evaluation import EvaluationService
+
+        return EvaluationService(self.post, self.thread, self._file_thread, self.model_jobs)
+
+    @cached_property
+    def scans(self) -> ScanService:
+        """The service that scans texts, and searches their records."""
+        from lenstui.jobs.scan import ScanService
+
+        return ScanService(self.thread, self._file_thread, self.model_jobs)
 
     def open_why(
         self, asked: CellAsked, place: str, edits: EditList, put_edits: Callable[[EditList], None]
     ) -> None:
         """Show the screen that explains a cell."""
         self.ask(late("Why")(asked, self, place=place, edits=edits, put_edits=put_edits))
-
-    @cached_property
-    def traces(self) -> TraceService:
-        """The service that makes causal traces."""
-        from lenstui.jobs.trace import TraceService  # the first paint can do without
-
-        return TraceService(self.thread, self._file_thread, self.model_jobs)
 
     def open_trace(
         self, asked: TraceAsked, home: TraceHome, *, columns: Sequence[str], clean_is: str
@@ -204,13 +304,6 @@ class Program:
                 self.ask(screen, home.remember)
 
         self.ask(late("AskTrace")(asked, columns, clean_is, history=self.history), answered)
-
-    @cached_property
-    def evaluations(self) -> EvaluationService:
-        """The service that evaluates lenses on a text."""
-        from lenstui.jobs.evaluation import EvaluationService  # the first paint can do without
-
-        return EvaluationService(self.post, self.thread, self._file_thread, self.model_jobs)
 
     def open_evaluation(self) -> None:
         """Show the evaluation of a model on screen, or ask for one where there is none."""
@@ -247,33 +340,12 @@ class Program:
             self._app.push_screen("evaluation")
         return self.evaluation
 
-    @cached_property
-    def scans(self) -> ScanService:
-        """The service that scans texts, and searches their records."""
-        from lenstui.jobs.scan import ScanService  # the first paint can do without
-
-        return ScanService(self.thread, self._file_thread, self.model_jobs)
-
     def open_scan(self) -> None:
         """Show the screen of error analysis, which keeps what was found."""
         if self.scan is None:
             self.scan = late("Scan")(self)
             self._app.install_screen(self.scan, "scan")
         self._app.push_screen("scan")
-
-    @cached_property
-    def sets(self) -> SetService:
-        """The service that reads prompt sets."""
-        from lenstui.jobs.sets import SetService  # the first paint can do without
-
-        return SetService(lambda: self.model_jobs.opened, self.thread, self._file_thread)
-
-    @cached_property
-    def published(self) -> PublishedService:
-        """The service that looks for lenses on the hub, and downloads them."""
-        from lenstui.jobs.published import PublishedService  # the first paint can do without
-
-        return PublishedService(self.post, self._report, self.model_jobs, self._lens_repositories)
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -288,6 +360,8 @@ class Program:
 
     def _report(self, error: BaseException) -> None:
         """Post an exception that a job did not handle."""
+        from lenstui.jobs.messages import LoadFailed
+
         self.post(LoadFailed(f"Unexpected: {named_line(error)}"))
 
     def load_model(self) -> None:
@@ -296,6 +370,8 @@ class Program:
 
     def have_stage(self, stage: LoadStage | LoadFailed) -> None:
         """Store the stage of loading a model, and let all screens know."""
+        from lenstui.jobs.messages import LoadStage
+
         self.loading = stage.text if isinstance(stage, LoadStage) else None
         self.signals.loading.publish(stage)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.export.names import shown_path
-from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
 from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.support.printable import printable
 from lenstui.tui.explore.export import CLIPBOARD_LIMIT
-from lenstui.tui.services import Services
 
 if TYPE_CHECKING:
+    from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
     from lenstui.tui.export.dialog import ExportDialog
+    from lenstui.tui.services import Services
 
 NameOf = Callable[[Thing], Path]
 """A function that returns the file that a form is written to, unless the user names another one."""

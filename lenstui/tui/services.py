@@ -6,24 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from textual.app import App
 from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.signal import Signal
-
-from lenstui.jobs.evaluation_messages import LensesEvaluated
-from lenstui.jobs.fit_messages import FitStatus
-from lenstui.jobs.instant_messages import InstantStatus
-from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel, Post
-from lenstui.jobs.published_messages import PublishedStatus
-from lenstui.readout.cells import Cells
-from lenstui.readout.pins import Pin
-from lenstui.readout.reading import Reading
-from lenstui.readout.scales import Scale
-from lenstui.readout.values import Value
-from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.edits.edit import Patch
@@ -35,6 +21,7 @@ if TYPE_CHECKING:
     from lenstui.jobs.fit_service import FitService
     from lenstui.jobs.instant import InstantService
     from lenstui.jobs.lenses import LensService
+    from lenstui.jobs.messages import OpenModel, Post
     from lenstui.jobs.model import ModelService
     from lenstui.jobs.prompts import PromptService
     from lenstui.jobs.published import PublishedService
@@ -46,10 +33,16 @@ if TYPE_CHECKING:
     from lenstui.jobs.trace_messages import TraceAsked
     from lenstui.jobs.why import WhyService
     from lenstui.jobs.why_messages import CellAsked
+    from lenstui.readout.pins import Pin
+    from lenstui.readout.reading import Reading
+    from lenstui.readout.scales import Scale
+    from lenstui.readout.values import Value
+    from lenstui.support.request import Start
     from lenstui.support.turns import Conversation
     from lenstui.tui.export.dialog import ExportDialog, Giver
     from lenstui.tui.session.fit_texts import FitTexts
     from lenstui.tui.session.history import History
+    from lenstui.tui.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,53 +86,6 @@ class ShownPrompt:
     scale: Scale
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedCells:
-    """Some columns of the prompt on Explore's screen, read through a fitted lens of the open model.
-
-    Attributes:
-        kind: the kind of that lens.
-        start: the first column.
-        cells: the cells of all rows of the columns.
-        texts: display texts of every token in the cells.
-    """
-
-    kind: str
-    start: int
-    cells: Cells
-    texts: Mapping[int, str]
-
-
-class Signals:
-    """The signals that every screen may subscribe to.
-
-    Signals are published on the app's own thread, after the state is stored. A screen subscribes when it is
-    mounted, and first reads the state: `Services.model`, `Services.loading`, `FitService.status`.
-
-    Attributes:
-        loading: published when the loading of a model reaches another stage, or fails.
-        model_opened: published when another model is open.
-        lens_opened: published when the open model has another lens in use.
-        sides_changed: published when other sides are on screen, or a side is read through another lens.
-        fit_changed: published when a fit has come further.
-        lenses_evaluated: published when lenses have another last evaluation.
-        instant_changed: published when the instant lens of the open model has come further.
-        published_changed: published when more is known of the lenses on the hub, or of a download of one.
-        fitted_cells_read: published when columns of Explore's prompt were read through a fitted lens.
-    """
-
-    def __init__(self, app: App[Any]) -> None:
-        self.loading: Signal[LoadStage | LoadFailed] = Signal(app, "loading")
-        self.model_opened: Signal[OpenModel] = Signal(app, "model opened")
-        self.lens_opened: Signal[OpenModel] = Signal(app, "lens opened")
-        self.sides_changed: Signal[OpenModel] = Signal(app, "sides changed")
-        self.fit_changed: Signal[FitStatus] = Signal(app, "fit changed")
-        self.lenses_evaluated: Signal[LensesEvaluated] = Signal(app, "lenses evaluated")
-        self.instant_changed: Signal[InstantStatus] = Signal(app, "instant changed")
-        self.published_changed: Signal[PublishedStatus] = Signal(app, "published changed")
-        self.fitted_cells_read: Signal[FittedCells] = Signal(app, "fitted cells read")
-
-
 class TraceHome(Protocol):
     """The part of Explore that a causal trace is asked for from, and goes back to."""
 
@@ -177,13 +123,33 @@ class Services(Protocol):
 
     # ── jobs ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    prompts: PromptService
-    models: ModelService
-    lenses: LensService
-    sides: SideService
-    exports: ExportService
-    training: FitService
-    instant: InstantService
+    @property
+    def prompts(self) -> PromptService:
+        """The service that reads the prompt, generates tokens, and looks up words and cells."""
+
+    @property
+    def models(self) -> ModelService:
+        """The service that opens models."""
+
+    @property
+    def lenses(self) -> LensService:
+        """The service that lists, opens and saves lenses."""
+
+    @property
+    def sides(self) -> SideService:
+        """The service that changes what is on the sides."""
+
+    @property
+    def exports(self) -> ExportService:
+        """The service that writes what is on screen."""
+
+    @property
+    def training(self) -> FitService:
+        """The service of the fit that may be under way."""
+
+    @property
+    def instant(self) -> InstantService:
+        """The service that makes an instant lens of the open model."""
 
     @property
     def sets(self) -> SetService:

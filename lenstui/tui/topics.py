@@ -160,6 +160,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "prompts.reverse": "order descending ascending",
         "prompts.group": "category subset select",
         "prompts.group_back": "category subset select",
+        "prompts.against": "compare contrast second model lens edits two difference paired standard error",
         "prompts.outliers": "anomaly detection reference unusual injection isolation forest lof mahalanobis"
         " trajectory",
         "prompts.browse_reference": "anomaly detection load open file folder",

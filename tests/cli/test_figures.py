@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.by_hand import drawn
 from tests.programs.calls import status
+from tests.tiny.folders import neox_in
 
 TEXT = "Hello you"
 SETS = [
@@ -28,6 +30,7 @@ PAIRS = [
 def words_of(kind: str, folder: Path, tmp_path: Path) -> list[str]:
     """The command for a kind of figure, without where it goes."""
     lens = ["--lens", str(folder.parent / "mine.pt")]
+    other = ["--against-model", str(folder.parent / "deeper")]
     files = {"set": SETS, "pairs": PAIRS}
     for name, cases in files.items():
         lines = "".join(f"{json.dumps(case)}\n" for case in cases)
@@ -52,6 +55,9 @@ def words_of(kind: str, folder: Path, tmp_path: Path) -> list[str]:
             *("read", "--prompts", str(tmp_path / "set.jsonl"), "--lenses", "logit"),
             *("--against-lens", str(folder.parent / "mine.pt")),
         ],
+        "models": ["read", TEXT, *lens, *other, "--value", "entropy"],
+        "models-difference": ["read", TEXT, *other, "--diff", "--lenses", "logit"],
+        "models-pins": ["read", TEXT, *other, "--figure", "pins", "--pin", "o", "--rows", "emb,1"],
         "why": ["why", TEXT],
         "attention": ["why", TEXT, "--head", "1.0"],
         "trace": ["trace", "--metric", "logprob", "--pin", "x", "One two", "Two two"],
@@ -71,6 +77,9 @@ KINDS = (
         "effect",
         "foil",
         "sides",
+        "models",
+        "models-difference",
+        "models-pins",
         "why",
         "attention",
         "trace",
@@ -79,6 +88,12 @@ KINDS = (
     ),
     "evaluation",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deeper(neox_folder: Path, byte_tokenizer: Any) -> None:
+    """A deeper model beside the other one."""
+    neox_in(neox_folder.parent / "deeper", byte_tokenizer, seed=1, blocks=4, context=90)
 
 
 @pytest.mark.parametrize("kind", KINDS)

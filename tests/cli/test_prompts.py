@@ -236,6 +236,23 @@ def test_markdown_has_the_command_that_makes_it_again(
     assert capsys.readouterr().out == shown
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_table_from_standard_input(tiny_folder: Path, name: str) -> None:
+    """In a process of its own, since `/dev/stdin` is the file descriptor."""
+    import subprocess
+    import sys
+
+    words = ["read", "--prompts", name, "--model", str(tiny_folder), "--format", "json", "--exact-targets"]
+    run = [sys.executable, "-m", "lenstui", *words]
+    for text in ("prompt,target\nthe sky,blue\n", "target\tprompt\nblue\tthe sky\n"):
+        done = subprocess.run(run, input=text, capture_output=True, text=True, check=True)
+        (case,) = json.loads(done.stdout)["cases"]
+        assert (case["prompt"], case["target"]) == ("the sky", "blue")
+    ragged = subprocess.run(run, input="prompt,target\na\n", capture_output=True, text=True, check=False)
+    assert ragged.returncode == 1 and ragged.stdout == ""
+    assert ragged.stderr.count("\n") == 1 and "has 1 column, and the first line has 2" in ragged.stderr
+
+
 def test_standard_input(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     for text in ("the sky\tblue\n", '{"q": "the sky", "target": "blue"}\n'):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+from markdown_it import MarkdownIt
 
 from lenstui.export.notebook import KeptView, keep
 from lenstui.support.paths import notebook
@@ -68,6 +71,42 @@ def test_what_was_reported_is_cleared_once_it_is_written(
     assert capsys.readouterr().err.endswith("2 views were removed.\n")
     assert status("report", "--format", "md") == 0
     assert shown(capsys.readouterr().out) == [1]
+
+
+def test_markdown_has_its_figures_in_a_folder_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    svgs = ["<svg>1</svg>", "", "<svg>3</svg>"]
+    for day, svg in enumerate(svgs, 1):
+        caption = "the <b>first</b> ![x](y) [one]" if svg else ""
+        kept_on = datetime(2026, 1, day, 9).astimezone()
+        keep(KeptView(kept_on, "why", f"prompt {day}", f"table {day}\n", svg, caption), notebook())
+    notes = tmp_path / "my notes.md"
+    assert status("report", "-o", notes) == 0
+    assert capsys.readouterr().err == ""
+    html = MarkdownIt().render(notes.read_text("utf-8"))
+    links = re.findall('<img src="([^"]*)" alt="([^"]*)"', html)
+    assert len(links) == html.count("<img") == 2
+    for (link, alt), svg in zip(links, filter(None, svgs), strict=True):
+        assert alt == "the &lt;b&gt;first&lt;/b&gt; ![x](y) [one]"
+        file = tmp_path / unquote(link)
+        assert file.parent == tmp_path / "my notes_figures"
+        assert file.read_text() == svg
+    assert html.index("table 1") > html.index(links[0][0]) and "<b>" not in html
+    assert len(list((tmp_path / "my notes_figures").iterdir())) == 2
+    assert status("report", "--format", "md") == 0
+    out, err = capsys.readouterr()
+    assert "![" not in out and "The figures are left out" in err
+
+
+def test_figures_are_not_written_where_the_notes_cannot_be(tmp_path: Path) -> None:
+    keep(KeptView(datetime.now().astimezone(), "why", "x", "text\n", "<svg/>", "x"), notebook())
+    (tmp_path / "notes.md").mkdir()
+    assert status("report", "--format", "md", "-o", tmp_path / "notes.md") == 1
+    assert [path.name for path in tmp_path.iterdir() if "figures" in path.name] == []
+    (tmp_path / "other_figures").write_text("a file")
+    assert status("report", "-o", tmp_path / "other.md") == 1
+    assert not (tmp_path / "other.md").exists()
 
 
 def test_nothing_is_kept_yet(capsys: pytest.CaptureFixture[str]) -> None:

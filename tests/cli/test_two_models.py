@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from lenstui.model.load import Model
 from tests.by_hand.naive_values import naive_logits, naive_values
 from tests.programs.calls import status
 from tests.tiny.folders import neox_in
@@ -109,10 +112,9 @@ def test_a_table_has_both_and_a_line_of_kl(printed: Printed, folders: tuple[Path
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        (("--diff",), "--diff is of one model"),
         (("--append", "2"), "--append is of one model"),
         (("--edit", "ablate 0.attn"), "--edit is of one model"),
-        (("--format", "html"), "html is of one model: add --format table or json or csv or parquet"),
+        (("--first", "y"), "--first is of one model"),
     ],
 )
 def test_what_is_of_one_model_is_refused(
@@ -121,6 +123,76 @@ def test_what_is_of_one_model_is_refused(
     first, second = folders
     assert status("read", TEXT, "--model", first, "--against-model", second, *more) == 2
     assert reason in capsys.readouterr().err
+
+
+def aligned(folders: tuple[Path, Path], value: str) -> tuple[np.ndarray, np.ndarray]:
+    """A value of both models, `[4, columns]`: of the second `emb`, 0, 2 and 3, as a person rounds."""
+    ours, others = (naive_values(naive_logits(folder, TEXT)["logit"])[value] for folder in folders)
+    return ours, others[[0, 1, 3, 4]]
+
+
+def test_markdown_has_both_with_their_names_and_the_rows_at_one_depth(
+    printed: Printed, folders: tuple[Path, Path]
+) -> None:
+    shown = printed("--format", "md", "--value", "entropy")
+    tables = [part.splitlines()[4:8] for part in shown.split("**logit lens of model")[1:]]
+    for table, numbers in zip(tables, aligned(folders, "entropy"), strict=True):
+        for line, row in zip(table, numbers[::-1], strict=True):
+            cells = [float(cell.split()[-1]) for cell in line.strip("| ").split(" | ")[1:]]
+            np.testing.assert_allclose(cells, row, atol=0.006)
+    assert "rows of " in shown and "at the same relative depth: emb, 0, 2, 3" in shown
+    assert "KL(first ‖ second) of the last rows by column, nats: 0: " in shown
+    for folder in folders:
+        assert f"`{folder}` · float32" in shown
+    (command,) = re.findall("```sh\n(.*)\n```", shown)
+    assert status(*shlex.split(command)[1:]) == 0
+
+
+def test_a_difference_is_the_second_minus_the_first(
+    printed: Printed, folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = printed("--diff", "--value", "entropy")
+    assert shown.startswith("logit lens of model4 − logit lens of model3 · entropy")
+    ours, others = aligned(folders, "entropy")
+    lines = [line for line in shown.splitlines() if re.match(" +(emb|[0-2])  ", line)]
+    for line, row in zip(lines, (others - ours)[::-1], strict=True):
+        numbers = [float(text.replace("−", "-")) for text in re.findall("[+−][0-9.]+", line)]
+        np.testing.assert_allclose(numbers, row, atol=0.006)
+    first, second = folders
+    both = ("--model", first, "--lens", first / "lens.pt", "--against-model", second)
+    assert status("read", TEXT, *both, "--diff", "--lenses", "logit,tuned") == 1
+    assert "--diff of two models is of one lens each, and these are 2 and 1" in capsys.readouterr().err
+
+
+def test_each_model_is_read_through_its_own_lenses(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = folders
+    words = ("--model", first, "--against-model", second, "--against-lens", second / "lens.pt")
+    lenses = ("--lenses", "logit", "--against-lenses", "tuned")
+    assert status("read", TEXT, *words, *lenses, "--format", "json") == 0
+    sides = json.loads(capsys.readouterr().out)["sides"]
+    kinds = [[key for key, cells in side["lenses"].items() if cells] for side in sides]
+    assert kinds == [["logit"], ["tuned"]]
+    naive = naive_values(naive_logits(second, TEXT)["tuned"])
+    np.testing.assert_allclose(sides[1]["lenses"]["tuned"]["kl"], naive["kl"], atol=1e-3)
+    assert status("read", TEXT, "--model", first, "--against-lenses", "tuned") == 2
+    assert "--against-lenses is of a second model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["json", "md"])
+def test_each_model_runs_once(printed: Printed, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    runs = list[int]()
+    stream = Model.stream
+
+    def counted(model: Model, ids: Any, *more: Any, **options: Any) -> Any:
+        if tuple(ids.shape) == (1, len(TEXT)):  # and not the text of a wiring check
+            runs.append(model.num_blocks)
+        return stream(model, ids, *more, **options)
+
+    monkeypatch.setattr(Model, "stream", counted)
+    printed("--format", form)
+    assert sorted(runs) == [*BLOCKS]
 
 
 def test_a_lens_without_another_model_is_refused(

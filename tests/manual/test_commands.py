@@ -39,6 +39,8 @@ def parse(words: Sequence[str], *, alone: bool = False) -> argparse.ArgumentPars
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Asked) as asked:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+        if alone:
+            patch.setattr(argparse.ArgumentParser, "parse_known_args", parse_args)
         cli._run(words)
     return asked.value.parser
 

@@ -4,6 +4,7 @@ import pytest
 
 from lenstui.model import hub
 from lenstui.model.hub_process import DownloadStopped
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.support import paths
 from tests.programs.fake_hub import NAME, FakeHub, cached, fake, own_cache
 
@@ -24,7 +25,7 @@ def test_the_default_model_comes_from_the_hub(fake: FakeHub) -> None:
 
 def test_the_bundled_model_when_nobody_answers() -> None:
     choice = hub.choose_default()
-    assert (choice.name, choice.path) == (hub.BUNDLED_MODEL, paths.bundled_model())
+    assert (choice.name, choice.path) == (BUNDLED_MODEL, paths.bundled_model())
     assert (
         choice.reason
         == f"This is the bundled model: {NAME} is not in the cache and 127.0.0.1:9 did not answer"

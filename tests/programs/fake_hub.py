@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from lenstui.model import hub
+from lenstui.model.name import DEFAULT_MODEL
 
-NAME = hub.DEFAULT_MODEL
+NAME = DEFAULT_MODEL
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = bytes(range(256)) * 12_000  # 3 MB
 FILES = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lenstui.lens import load, read
-from lenstui.readout.reduction import Final, reduce_row
+from lenstui.readout.reduction import Final, reduce_rows
 from lenstui.support.paths import bundled_model
 from tests.by_hand import naive
 from tests.tiny.families import FAMILIES
@@ -35,7 +35,7 @@ def random_logits(seed: int) -> Tensor:
 
 def divergence(row: Tensor, final: Tensor) -> np.ndarray:
     against = Final.of(final.clone(), torch.zeros(COLUMNS - 1, dtype=torch.long))
-    return reduce_row(row.clone(), against, 1, ())["js"].numpy()
+    return reduce_rows(row[None], against, 1, ())[0]["js"].numpy()
 
 
 def softmax(logits: Tensor) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,11 +274,47 @@ def test_parquet_without_rows(write: Write) -> None:
         (b'\n \n{"prompt": "a"}\n', [Case(3, "a")]),
         (b'\xef\xbb\xbf{"prompt": "a"}', [Case(1, "a")]),
         (b"\na {\tb\n", [Case(2, "a {", "b")]),
+        (b'prompt,target\n"a, b",c\n', [Case(2, "a, b", "c")]),
+        (b"\xef\xbb\xbf\n\ngroup\ttext\r\ng\ta b\r\n", [Case(4, "a b", group="g")]),
+        (b'"prompt"\na\n"b\nc"\n', [Case(2, "a"), Case(3, "b\nc")]),
+        (b"text\na\n", [Case(1, "text"), Case(2, "a")]),  # a prompt of one word
+        (b"Hello, prompt\na\n", [Case(1, "Hello, prompt"), Case(2, "a")]),
     ],
 )
 def test_lines_that_tell_what_they_are(content: bytes, cases: list[Case]) -> None:
     file = PromptFile(Path("standard input"))
     assert list(read_lines(io.BytesIO(content), file, skipped_rows(file.path))) == cases
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "reason"),
+    [
+        (b"prompt,target\na,b,c\n", {}, "Line 2 of standard input has 3 columns, and the first line has 2"),
+        (b"\nprompt,target,target\n", {}, "Line 2 of standard input has two columns 'target': rename one."),
+        (
+            b"q\ta\nx\ty\n",
+            {"prompt": "question"},
+            "standard input has no column 'question' (it has q, a)",
+        ),
+        (b"Hello\n", {"target": "b"}, "Plain text has no columns: leave the column 'b' out."),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_said_in_one_line(
+    content: bytes, options: dict[str, str], reason: str
+) -> None:
+    file = PromptFile(Path("standard input"), **options)
+    with pytest.raises(LensError) as raised:
+        list(read_lines(io.BytesIO(content), file, skipped_rows(file.path)))
+    assert str(raised.value).startswith(reason) and "\n" not in str(raised.value)
+
+
+def test_a_pipe_is_seen_by_its_first_line(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"prompt,target\na,b\n",))
+    writer.start()
+    assert list(read_cases(PromptFile(pipe))) == [Case(2, "a", "b")]
+    writer.join()
 
 
 @WILD

@@ -17,10 +17,10 @@ from lenstui.lens import Cells, LensError, Model, encode, read, read_tiles, wire
 from lenstui.lens.logit import LogitLens
 from lenstui.lens.tuned import untrained_lens
 from lenstui.model.residual import residual_stream
-from lenstui.readout import reduction
 from lenstui.readout import tiles as readout
+from lenstui.readout import vocabulary_sums
 from lenstui.readout.cells import crystallization_rows, row_labels
-from lenstui.readout.reduction import top_tokens
+from lenstui.readout.likeliest import top_tokens
 from tests.by_hand import naive
 from tests.by_hand.checked_cells import PINS, assert_cells
 from tests.by_hand.widest import Widest
@@ -196,18 +196,22 @@ def test_crystallization_row_is_where_the_top1_settles(top1: list[list[int]]) ->
 @same_model
 @given(
     width=st.integers(1, 40),
+    run=st.integers(1, 40),
+    cells=st.integers(1, 100),
     slice_width=st.integers(1, 40),
     first=st.none() | st.builds(range, st.integers(-3, 40), st.integers(-3, 40)),
 )
 def test_tiles_of_any_width_and_order_make_the_same_readout(
-    tiny: Model, width: int, slice_width: int, first: range | None
+    tiny: Model, width: int, run: int, cells: int, slice_width: int, first: range | None
 ) -> None:
     lens = naive.random_lens(tiny)
     prompt = encode(tiny.tokenizer, TEXT)
     columns = len(prompt.ids)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readout, "_tile_width", lambda model: width)
-        patch.setattr(reduction, "_slice_width", lambda logits: slice_width)
+        patch.setattr(readout, "_run_width", lambda model: run)
+        patch.setattr(readout, "_cells_at_once", lambda model: cells)
+        patch.setattr(vocabulary_sums, "_SLICE_BYTES", slice_width * 4 * tiny.vocabulary)
         tiles = list(read_tiles(tiny, prompt, lens, pins=PINS, first=first))
     covered = [column for tile in tiles for column in range(tile.start, tile.stop)]
     assert sorted(covered) == list(range(columns))
@@ -227,13 +231,13 @@ def test_tiles_of_any_width_and_order_make_the_same_readout(
             )
 
 
-def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_logits_than_there_may_be_at_once(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = encode(tiny.tokenizer, TEXT * 2)
     assert len(prompt.ids) > 5 * 10
     stream = residual_stream(tiny.module, tiny.anatomy, torch.tensor([prompt.ids]))
     # The model's own is another matter.
     monkeypatch.setattr("lenstui.model.load.residual_stream", lambda *_: stream)
-    monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
+    monkeypatch.setattr(readout, "_cells_at_once", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny)))
     assert 0 < widest.logits <= 10 * tiny.vocabulary
@@ -242,7 +246,8 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
 
 def test_tile_widths_are_sensible(tiny: Model) -> None:
     for vocabulary in (16, 272, 50304, 262144):
-        width = readout._tile_width(type("M", (), {"device": tiny.device, "vocabulary": vocabulary})())
+        facts = {"device": tiny.device, "dtype": tiny.dtype, "vocabulary": vocabulary}
+        width = readout._tile_width(type("M", (), facts)())
         assert 8 <= width <= 256
 
 

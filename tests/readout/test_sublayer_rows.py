@@ -231,7 +231,7 @@ def test_no_more_logits_than_one_row_of_a_tile_at_once(tiny: Model, monkeypatch:
     parts = read_sublayers(tiny, prompt.ids)
     parts_of(tiny)
     monkeypatch.setattr(streams, "read_sublayers", lambda *_: parts)  # the model's own is another matter
-    monkeypatch.setattr(readout, "_tile_width", lambda model: 10)
+    monkeypatch.setattr(readout, "_cells_at_once", lambda model: 10)
     with Widest(tiny.vocabulary) as widest:
         list(read_tiles(tiny, prompt, naive.random_lens(tiny), sublayers=True))
     assert 0 < widest.logits <= 10 * tiny.vocabulary

@@ -123,7 +123,7 @@ def test_permissions_stay_and_private_is_private(tmp_path: Path) -> None:
 
 def test_nothing_that_lies_in_wait_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody guessed the name of the temporary file, and had it lead to another one."""
-    monkeypatch.setattr("lenstui.support.atomic_file.secrets.token_hex", lambda size: "guessed")
+    monkeypatch.setattr("lenstui.support.atomic_file.os.urandom", bytes)
     victim, trap = tmp_path / "victim", tmp_path / ".x.guessed"
     victim.write_text("precious")
     trap.symlink_to(victim)

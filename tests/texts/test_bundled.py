@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL
+from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL
 from lenstui.support.paths import bundled_text, general_sample
 from lenstui.texts.bundled import text_for, text_name
 

@@ -285,7 +285,7 @@ async def test_the_prompt_goes_on_by_the_open_model(opened: Any, tiny_model: Pat
         await until(pilot, lambda: len(app.explore.state.tail) == 1 and subtitle(app).endswith(" s"))
         await pilot.press("G", "enter")
         await until(
-            pilot, lambda: not app.explore.growth.is_generating and len(app.explore.state.columns) > 12
+            pilot, lambda: not app.explore.parts.growth.is_generating and len(app.explore.state.columns) > 12
         )
         await until(
             pilot, lambda: all(g.read_columns == len(app.explore.state.columns) for g in app.explore.grids)
@@ -332,12 +332,14 @@ async def test_a_lens_in_training_repaints_no_comparison(
         assert_shows(app, naive_logits(tiny_model, TEXT)["logit"], logits)
 
 
-async def test_what_is_of_one_model_says_so(opened: Any, other_model: Path) -> None:
+async def test_what_no_file_can_hold_says_so(opened: Any, other_model: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         await put_beside(app, pilot, other_model)
+        app.program.sides.put_prompt(1, "Hello, we", app.program.post)
+        await until(pilot, lambda: app.explore.state.has_prompts and subtitle(app).endswith(" s"))
         await pilot.press("Y")
         assert app.screen is app.explore
-        assert "- removes other first" in said(app)
+        assert "- removes a second prompt first" in said(app)
 
 
 async def test_revisions_are_stepped_beside_a_fixed_one(

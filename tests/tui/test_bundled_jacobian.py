@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from lenstui.cli import main
 from lenstui.lens.card import Match
-from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.lenses.screen import Lenses

@@ -114,7 +114,7 @@ async def test_the_command_of_appended_tokens(opened: Any, tmp_path: Path) -> No
         ids = [ord(text) for text in explore.state.columns if len(text) == 1]
         again = len(ids) == len(explore.state.columns)  # the token is one byte of text
         assert ("Copied: lenstui read" in said(app)) == again
-        explore.growth.grow(
+        explore.parts.growth.grow(
             (*explore.state.tail, id_of("Ã"))
         )  # the first half of a letter, which is none alone
         await until(

@@ -15,8 +15,8 @@ from lenstui.jobs.messages import ReadFailed
 from lenstui.jobs.read_request import Generation
 from lenstui.readout.cells import Cells
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.detail import TOP_K
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.reader import TOP_K
 from lenstui.tui.grid.grid import Cursor
 from tests.tui.pilots.generate_pilot import generate
 from tests.tui.pilots.looking import do, place, said, subtitle, until
@@ -115,7 +115,7 @@ async def test_quick_keys_lose_nothing(opened: Any, tiny_model: Path) -> None:
     async with opened(TEXT) as (app, pilot):
         ids = stem_ids(tiny_model)
         await generate(pilot, "6")
-        await until(pilot, lambda: not app.explore.growth.is_generating)
+        await until(pilot, lambda: not app.explore.parts.growth.is_generating)
         await grown(pilot, app, len(ids) + 6)
         tail = app.explore.state.tail
         await pilot.press(*["backspace"] * 4)
@@ -135,7 +135,7 @@ async def test_the_model_goes_on_as_transformers_does(opened: Any, tiny_model: P
             0
         ]
         await generate(pilot, "8")
-        await until(pilot, lambda: not app.explore.growth.is_generating)
+        await until(pilot, lambda: not app.explore.parts.growth.is_generating)
         await grown(pilot, app, len(ids) + 8)
         assert [*app.explore.state.tail] == expected[len(ids) :].tolist()
         check(app, tiny_model, expected.tolist())
@@ -157,7 +157,9 @@ async def test_a_row_goes_on_as_if_the_model_stopped_there(opened: Any, tiny_mod
         app.screen.query_one("#generation-count", Input).value = "5"
         app.screen.query_one("#generation-temperature", Input).value = "0.8"
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.explore.state.tail) == 5 and not app.explore.growth.is_generating)
+        await until(
+            pilot, lambda: len(app.explore.state.tail) == 5 and not app.explore.parts.growth.is_generating
+        )
         assert [*app.explore.state.tail] == expected
 
 
@@ -179,7 +181,7 @@ async def test_escape_stops_and_what_was_said_stays(
         await generate(pilot, "50")
         await until(pilot, lambda: app.explore.state.tail)
         await pilot.press("escape")
-        await until(pilot, lambda: not app.explore.growth.is_generating)
+        await until(pilot, lambda: not app.explore.parts.growth.is_generating)
         await pilot.pause(0.3)
         tail = app.explore.state.tail
         assert 0 < len(tail) < 50
@@ -200,7 +202,7 @@ async def test_the_context_is_told(opened: Any, tiny_model: Path) -> None:
         app.screen.query_one("#generation-count", Input).value = "2"
         await pilot.press("enter")
         await grown(pilot, app, 64)
-        await until(pilot, lambda: not app.explore.growth.is_generating)
+        await until(pilot, lambda: not app.explore.parts.growth.is_generating)
         for key in ("a", "G"):
             await pilot.press(key)
             await pilot.pause()
@@ -226,7 +228,7 @@ async def test_wrong_numbers_are_told(opened: Any, field: str, value: str, wrong
         await pilot.pause()
         assert wrong in str(app.screen.query_one("#generation-wrong").render())
         await pilot.press("escape")
-        assert not app.explore.growth.is_generating
+        assert not app.explore.parts.growth.is_generating
 
 
 async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +247,7 @@ async def test_end_of_text_is_told(opened: Any, monkeypatch: pytest.MonkeyPatch)
 
 async def test_fewer_than_were_asked_for_are_told(opened: Any) -> None:
     async with opened("x" * 62) as (app, pilot):
-        app.explore.growth.go_on(Generation(5, None, "logit", temperature=0.0, seed=0))
+        app.explore.parts.growth.go_on(Generation(5, None, "logit", temperature=0.0, seed=0))
         await until(pilot, lambda: "2 of 5: the context of 64 columns is full" in subtitle(app))
         assert len(app.explore.state.tail) == 2
 

@@ -237,7 +237,7 @@ async def test_generation_goes_on_from_a_row_of_the_stream(opened: Any) -> None:
         await until(pilot, lambda: len(app.explore.state.columns) > columns + 2)
         token = cells(app).top_ids[ROWS.index("0"), columns - 1, 0]
         await pilot.press("escape")
-        await until(pilot, lambda: not app.explore.growth.is_generating)
+        await until(pilot, lambda: not app.explore.parts.growth.is_generating)
         assert app.explore.state.tail[0] == token
         assert app.explore.state.rows == ROWS
 
@@ -294,7 +294,7 @@ def test_how_it_looks(still: LenstuiApp, snap_compare: Any, size: tuple[int, int
     async def look(pilot: Pilot[None]) -> None:
         await show_parts(still, pilot)
         still.explore.grids[0].go_to(Cursor(3, 7))
-        still.explore.follower.show()
+        still.explore.parts.follower.show()
         await pilot.pause(0.2)
 
     assert snap_compare(still, terminal_size=size, run_before=look)

@@ -9,7 +9,8 @@ import pytest
 from rich.style import Style
 
 from lenstui.readout.values import Value, all_values
-from lenstui.tui.explore.detail import CellFacts, _numbers
+from lenstui.tui.explore.cell_facts import CellFacts
+from lenstui.tui.explore.detail import _numbers
 from tests.by_hand.margin import MARGIN, registered
 
 WIDEST = 10.84  # nats; what is of the next token is negative

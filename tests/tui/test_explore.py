@@ -16,13 +16,13 @@ from lenstui.readout.scales import NO_LEVEL
 from lenstui.readout.values import all_values, values_for
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.explore.detail import CellView
+from lenstui.tui.explore.detail import TOP_K, CellView
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.reader import TOP_K
+from lenstui.tui.grid.cell import CellLine
 from lenstui.tui.grid.grid import Cursor, Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
-from lenstui.tui.grid.room import CellLine, Contents
+from lenstui.tui.grid.room import Contents
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.models.picker import ModelPicker
 from lenstui.tui.models.table import ModelTable

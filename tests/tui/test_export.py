@@ -108,7 +108,7 @@ async def test_the_difference_is_taken_away_as_the_command_writes_it(opened: Any
 async def test_how_it_is_read_goes_along(opened: Any, tmp_path: Path) -> None:
     reading = Reading(parse_rows("emb,1,last"), final_norm=False, bos=True)
     async with opened(TEXT) as (app, pilot):
-        app.explore.options.change(reading)
+        app.explore.parts.options.change(reading)
         await until(pilot, lambda: len(app.explore.state.rows) == 3 and subtitle(app).endswith(" s"))
         column = (await copy(app, pilot, "column")).splitlines()
         assert [line.partition("\t")[0] for line in column] == ["row", "emb", "1", "2"]

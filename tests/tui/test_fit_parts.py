@@ -17,7 +17,7 @@ from lenstui.fitting.options import PRESETS, preset
 from lenstui.fitting.progress import FitProgress
 from lenstui.jobs.fit_messages import FitStatus, Phase
 from lenstui.jobs.fit_share import share_done
-from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.support.duration import duration
 from lenstui.support.paths import bundled_text, general_sample
 from lenstui.tui.explore.lens_in_training import Repaint

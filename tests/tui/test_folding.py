@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lenstui.tui.app import LenstuiApp
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from tests.tui.pilots.looking import said, subtitle, until
 
 TEXT = "Hi<think>so it is</think>Yes"
@@ -90,7 +90,7 @@ async def test_it_holds_for_the_next_prompt_and_where_there_is_none_it_is_said(o
     async with opened("Hello", size=(200, 40)) as (app, pilot):
         await pilot.press("Z")
         assert "no reasoning" in said(app)
-        assert not app.explore.turns.folds_reasoning
+        assert not app.explore.parts.turns.folds_reasoning
         app.explore.read_prompt(TEXT)
         await until(
             pilot, lambda: len(app.explore.state.columns) == len(TEXT) and subtitle(app).endswith(" s")

@@ -14,9 +14,10 @@ from lenstui.readout.scales import NO_LEVEL, Scale
 from lenstui.readout.values import ENTROPY, KL, PROBABILITY, RANK
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
+from lenstui.tui.grid.cell import CellLine
 from lenstui.tui.grid.cells import GridCells
 from lenstui.tui.grid.grid import Cursor, Grid
-from lenstui.tui.grid.room import CellLine, ColumnLayout, Contents
+from lenstui.tui.grid.room import ColumnLayout, Contents
 from tests.tui.pilots.grid_app import (
     COLUMNS,
     ROWS,

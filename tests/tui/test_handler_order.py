@@ -69,18 +69,22 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> tuple[Explore, list[str]]:
     """Explore with listeners for its parts, and what they hear."""
     explore, calls = LenstuiApp(Start()).explore, list[str]()
     for name in PARTS:
-        monkeypatch.setattr(explore, name, Listener(name, calls))
+        listener = Listener(name, calls)
+        monkeypatch.setattr(explore.parts, name, listener)
+        if hasattr(explore, name):
+            monkeypatch.setattr(explore, name, listener)
     return explore, calls
 
 
 def test_the_parts_are_all_that_explore_holds() -> None:
     explore = LenstuiApp(Start()).explore
+    assert explore.parts
     found = {
         name
-        for name, part in vars(explore).items()
+        for name, part in {**vars(explore), **vars(explore.parts)}.items()
         if type(part).__module__.startswith("lenstui.tui.explore.")
     }
-    assert found == {*PARTS, "state", "widgets"}
+    assert found == {*PARTS, "parts", "state", "widgets"}
 
 
 @pytest.mark.parametrize(
@@ -164,5 +168,5 @@ def test_a_message_has_one_handler(kind: type[Message]) -> None:
 def test_no_part_knows_the_screen() -> None:
     explore = LenstuiApp(Start()).explore
     for name in PARTS:
-        module = inspect.getsource(inspect.getmodule(type(getattr(explore, name))))  # type: ignore[arg-type]
+        module = inspect.getsource(inspect.getmodule(type(getattr(explore.parts, name))))  # type: ignore[arg-type]
         assert "explore.screen" not in module

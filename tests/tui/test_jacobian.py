@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lenstui.cli import main
-from lenstui.opening.sides import MORE_LENSES
+from lenstui.opening.side_count import MORE_LENSES
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.detail import CellView

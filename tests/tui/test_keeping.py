@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from lenstui.export.figures import page
 from lenstui.export.notebook import KeptView, read_notebook
@@ -19,6 +20,7 @@ from lenstui.tui.why.screen import Why
 from tests.programs.calls import status
 from tests.tui.pilots import evaluation_pilot, prompt_sets_pilot, scan_pilot, trace_pilot
 from tests.tui.pilots.beside_pilot import OTHER, put_beside
+from tests.tui.pilots.export_pilot import choose, hint, write
 from tests.tui.pilots.looking import said, until
 from tests.tui.pilots.prompt_sets_pilot import file
 
@@ -143,8 +145,28 @@ async def test_sides_of_other_prompts_are_not_kept(opened: Any) -> None:
         await put_beside(app, pilot, OTHER)
         app.explore.grids[0].focus()
         await pilot.press("K")
-        await until(pilot, lambda: "A kept view is of one model and prompt" in said(app))
+        await until(pilot, lambda: "A kept view is of one prompt" in said(app))
     assert kept() == []
+
+
+async def test_the_report_is_in_the_list_of_exports(opened: Any, tmp_path: Path) -> None:
+    async with opened("Hello, you", size=SIZE) as (app, pilot):
+        dialog = await choose(pilot, "report")
+        name = dialog.query_one(Input)
+        assert Path(name.value).name == "lab-notebook.html"
+        await pilot.press("enter")
+        await until(pilot, lambda: "Nothing is kept yet" in hint(app))
+        await pilot.press("escape")
+        await keep(app, pilot)
+        app.clear_notifications()
+        for ending in ("html", "md"):
+            await write(app, pilot, "report", tmp_path / f"notes.{ending}")
+    for ending in ("html", "md"):
+        status("report", "-o", tmp_path / f"same.{ending}")
+        by_screen, by_command = (tmp_path / f"{name}.{ending}" for name in ("notes", "same"))
+        text = by_command.read_text("utf-8").replace("same_figures", "notes_figures")
+        assert by_screen.read_text("utf-8") == text
+    assert len(list((tmp_path / "notes_figures").iterdir())) == 1
 
 
 async def test_a_folder_that_cannot_be_written_is_said(opened: Any) -> None:

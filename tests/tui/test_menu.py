@@ -18,7 +18,7 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.pin_list import PinList
 from lenstui.tui.export.dialog import ExportDialog
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses

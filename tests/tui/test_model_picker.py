@@ -18,9 +18,9 @@ from textual.widgets import Input
 from lenstui.jobs import models as model_list
 from lenstui.jobs.chosen_model import Chosen
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
-from lenstui.model.hub import BUNDLED_MODEL
 from lenstui.model.hub_process import DownloadStopped
 from lenstui.model.memory import READOUT
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.readout.number_texts import size_text
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp

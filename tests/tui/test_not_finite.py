@@ -17,8 +17,8 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import CellView
 from lenstui.tui.explore.pin_line import PinLine
+from lenstui.tui.grid.cell import CellLine
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.grid.room import CellLine
 from lenstui.tui.prompt_sets.view import sort_columns
 from tests.tiny.overflowing import EARLY, LATE, LOUD, overflowing
 from tests.tui.pilots.generate_pilot import generate

@@ -23,8 +23,8 @@ from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.explore.reader import nearest
+from lenstui.tui.fitted_cells import FittedCells
 from lenstui.tui.grid.grid import Cursor
-from lenstui.tui.services import FittedCells
 from tests.tui.pilots.cell_pilot import lines
 from tests.tui.pilots.looking import place, said, subtitle, until
 from tests.tui.pilots.reread_pilot import TEXT, ask, cells, check, ids_of, mark, probs, reread, wrong
@@ -103,7 +103,9 @@ async def test_a_row_among_few_goes_on(opened: Any, tiny_model: Path) -> None:
         assert "Row 0 goes on by the logit lens" in str(app.screen.query_one("#generation-what").render())
         app.screen.query_one("#generation-count", Input).value = "4"
         await pilot.press("enter")
-        await until(pilot, lambda: len(app.explore.state.tail) == 4 and not app.explore.growth.is_generating)
+        await until(
+            pilot, lambda: len(app.explore.state.tail) == 4 and not app.explore.parts.growth.is_generating
+        )
         await until(pilot, lambda: app.explore.grids[0].read_columns == len(ids) + 4)
         expected = [*generate(load(str(tiny_model)), ids, count=4, row=1, final_norm=False)]
         assert [*app.explore.state.tail] == expected

@@ -22,7 +22,7 @@ from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.edit_dialog import EditDialog
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.export.dialog import ExportDialog
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.trace.ask_trace import AskTrace
 from lenstui.tui.trace.screen import Trace
 from lenstui.tui.trace.trace_map import TraceMap

@@ -12,7 +12,7 @@ import pytest
 from textual.widgets import Input
 
 from lenstui.jobs.fit_messages import Phase
-from lenstui.model.hub import BUNDLED_MODEL
+from lenstui.model.name import BUNDLED_MODEL
 from lenstui.support.paths import bundled_text, general_sample
 from lenstui.support.request import Start
 from lenstui.tui.session.fit_texts import LastText

@@ -21,7 +21,7 @@ from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
 from lenstui.tui.explore.detail import Detail
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from tests.by_hand.known_readouts import HOSTILE, hostile_readout
 from tests.by_hand.naive_values import naive_logits, naive_values
@@ -152,7 +152,7 @@ async def test_rows_that_only_the_first_model_has_may_be_chosen(
     async with opened(TEXT, size=(180, 40)) as (app, pilot):
         await beside(app, pilot, folders[2])
         app.explore.state.reading = Reading(rows=parse_rows("emb,1-2"))
-        app.explore.reader.read_again()
+        app.explore.parts.reader.read_again()
         await until(pilot, lambda: app.explore.grids[0].rows == ("emb", "1", "2"))
         assert app.explore.grids[1].rows == ("emb", "0", "1")
 

@@ -47,7 +47,9 @@ def listed(app: LenstuiApp) -> list[str]:
 
 async def whole(app: LenstuiApp, pilot: Pilot[None]) -> str:
     """The line of the pins, once their words are read in the column of the cursor."""
-    await until(pilot, lambda: app.explore.words.read is not None and "…" not in line(app).split("whole")[-1])
+    await until(
+        pilot, lambda: app.explore.parts.words.read is not None and "…" not in line(app).split("whole")[-1]
+    )
     return line(app)
 
 
@@ -199,7 +201,7 @@ async def test_a_word_that_is_one_token_is_shown_as_before(opened: Any) -> None:
         await pin_word(app, pilot, "q")
         await pilot.pause(0.2)
         assert "whole" not in line(app) and "1st" not in line(app)
-        assert app.explore.words.pinned == () and app.explore.words.read is None
+        assert app.explore.parts.words.pinned == () and app.explore.parts.words.read is None
         await pilot.press("enter")
         assert not app.screen.query_one("#ranking-0 .ranking--words", Static).display
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.opening.source import Source, edits_text, turns_text, versions_text
+from lenstui.opening.source import Source, depth_text, edits_text, turns_text, versions_text
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
@@ -43,18 +43,24 @@ class Caption:
         import matplotlib as mpl
 
         source = self.source
-        revision = source.revision or "none named"
         lines = [
             self.title,
-            *filter(None, self.notes),
+            *filter(None, [*self.notes, depth_text(source)]),
             *self.read,
-            f"Model: {source.title} · revision {revision} · {source.dtype}",
-            f"Lens: {source.read_through}",
+            *_model_lines(source),
             *filter(None, [edits_text(source)]),
             f"Versions: {versions_text(source)}, matplotlib {mpl.__version__}",
             self.command.removeprefix("# ") if self.command.startswith("#") else f"Made by: {self.command}",
         ]
         return "\n".join(map(printable, lines))
+
+
+def _model_lines(source: Source) -> Iterator[str]:
+    """Yield the lines on the model and its lenses; of two models that stand side by side, those of each."""
+    heads = (("Model", "Lens"), ("Second model", "Second lens"))
+    for (model, lens), each in zip(heads, source.models, strict=False):
+        yield f"{model}: {each.title} · revision {each.revision or 'none named'} · {each.dtype}"
+        yield f"{lens}: {each.read_through}"
 
 
 def prompt_lines(prompts: Iterable[tuple[str, Prompt | None]]) -> tuple[str, ...]:

@@ -146,7 +146,8 @@ def grid_caption(
     notes += [sublayers_text(source, readout.left_over)] if source.sublayers else []
     notes += [FRAMED] if framed and cells.scale.diverging else []
     notes.append(filter_text(source))
-    title = f"{titles} of {source.title}, coloured by {cells.legend}"
+    of = "" if source.beside else f" of {source.title}"  # where the titles name both models
+    title = f"{titles}{of}, coloured by {cells.legend}"
     return Caption(title, tuple(notes), source, prompt_lines([("Prompt", readout.prompt)]), command)
 
 

@@ -119,8 +119,9 @@ def pin_caption(
     at = pinned_column(readout, column)
     lenses = " and ".join(map(lens_title, readout.lenses))
     title = f'Pinned words by row in column {at} "{texts[readout.prompt.ids[at]]}", {lenses}'
+    of = "" if heading.source.beside else f" of {heading.source.title}"  # where the lenses' titles name both
     return Caption(
-        f"{title} of {heading.source.title}",
+        f"{title}{of}",
         ("rows are those of the residual stream; in the last one all lenses agree", _of_words(heading.pins)),
         heading.source,
         prompt_lines([("Prompt", readout.prompt)]),

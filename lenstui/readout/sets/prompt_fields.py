@@ -69,7 +69,8 @@ class PromptFile:
 
     The ending determines the kind of file: `.parquet` and `.pq`; `.jsonl`, `.ndjson` and `.json` (one object
     a line); `.csv` and `.tsv`, tables whose first line names the columns; any other file is plain text: one
-    prompt a line, blank lines skipped, a target behind the last tab. Spreadsheets (`.xlsx`, …) are refused. A
+    prompt a line, blank lines skipped, a target behind the last tab. What a device or a pipe holds is seen by
+    its first line: an object, the head of a table, or text. Spreadsheets (`.xlsx`, …) are refused. A
     field or column of prompts may hold the turns of chats: lists of objects with `role` and `content`, in
     tables as JSON. A file of readouts that `lenstui read --prompts` wrote is a set, too, as CSV and Parquet.
 

@@ -23,8 +23,41 @@ _PROMPTS = frozenset({"prompt", "corrupted"})  # columns that may hold turns
 _OF_READOUTS = frozenset({"case", "prompt", "lens", "row"})  # columns that a file of readouts has
 
 
+def table_delimiter(line: bytes, file: PromptFile) -> str | None:
+    """Return what separates the columns of a table that begins with a line; None where it begins none.
+
+    It is the head of a table if one of its cells is the name of the column of prompts, or columns were named,
+    which plain text does not have. A line of one cell alone may be a prompt as well, and is taken for a head
+    only where it is `prompt`, or the column that was named.
+
+    Args:
+        line: the first line that is not blank.
+        file: the columns to take.
+    """
+    alone = {file.prompt or PROMPT_NAMES[0]}
+    are_named = any((file.prompt, *file.optional.values()))
+    try:
+        text = line.removeprefix(b"\xef\xbb\xbf").decode()
+        heads = {
+            delimiter: next(csv.reader([text], delimiter=delimiter, strict=True), [])
+            for delimiter in DELIMITERS.values()
+        }
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    several = {delimiter: cells for delimiter, cells in heads.items() if len(cells) > 1}
+    for delimiter, cells in heads.items():
+        if {*cells} & (set(_prompt_names(file)) if delimiter in several else alone):
+            return delimiter
+    return next(iter(several), None) if are_named else None
+
+
 def table_cases(
-    lines: Iterable[bytes], file: PromptFile, skipped: SkippedLines, unread: dict[str, None]
+    lines: Iterable[bytes],
+    file: PromptFile,
+    skipped: SkippedLines,
+    unread: dict[str, None],
+    *,
+    delimiter: str,
 ) -> Iterator[Case]:
     """Yield the cases of a table of text, whose first line names the columns.
 
@@ -35,17 +68,18 @@ def table_cases(
         file: its name and columns.
         skipped: a tally for lines that hold no prompt.
         unread: takes the names of columns that are not read.
+        delimiter: what separates the columns.
 
     Raises:
         LensError: if a line has more or fewer columns than the first, two columns have one name, a column is
             missing, or it is no such table at all.
     """
-    records = _records(lines, file.path)
-    _, head = next(records, (0, []))
+    records = _records(lines, file.path, delimiter)
+    number, head = next(records, (0, []))
     if not head:
         return
     if twice := [name for name in dict.fromkeys(head) if name and head.count(name) > 1]:
-        raise LensError(f"Line 1 of {file.path} has two columns {twice[0]!r}: rename one.")
+        raise LensError(f"Line {number} of {file.path} has two columns {twice[0]!r}: rename one.")
     columns = _columns(file, head)
     is_readout = _OF_READOUTS.issubset(head)
     if not is_readout:
@@ -84,9 +118,8 @@ def _table_case(
     return case_of(number, clean, cells.get(columns.get("corrupted", "")), words)
 
 
-def _records(lines: Iterable[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Iterable[bytes], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the records of a table, each with the number of its first line; blank lines are passed over."""
-    delimiter = DELIMITERS[path.suffix.lower()]
     reader = csv.reader(utf8_lines(lines, path, exact=True), delimiter=delimiter, strict=True)
     while True:
         number = reader.line_num + 1

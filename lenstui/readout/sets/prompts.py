@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lenstui.readout.sets.prompt_fields import PROMPT_NAMES, Case, PromptFile, case_of, turns_of
-from lenstui.readout.sets.prompt_tables import DELIMITERS, parquet_cases, table_cases
+from lenstui.readout.sets.prompt_tables import DELIMITERS, parquet_cases, table_cases, table_delimiter
 from lenstui.support.errors import LensError, unreadable
 from lenstui.support.turns import Conversation
 from lenstui.texts.documents import SkippedLines
@@ -17,6 +17,7 @@ from lenstui.texts.files import JSON_LINES, PARQUET, json_object, json_string, l
 
 EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
+_BOM = b"\xef\xbb\xbf"
 SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods"})
 
 
@@ -112,13 +113,20 @@ def read_cases(
             return
         with path.open("rb") as lines:
             if ending in DELIMITERS:
-                yield from _some(table_cases(lines, file, skipped, unread), path)
+                cases = table_cases(lines, file, skipped, unread, delimiter=DELIMITERS[ending])
+                yield from _some(cases, path)
             else:
-                yield from read_lines(lines, file, skipped, json=ending in JSON_LINES, unread=unread)
+                json = None if _is_stream(path) else ending in JSON_LINES
+                yield from read_lines(lines, file, skipped, json=json, unread=unread)
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is a device or a pipe, such as `/dev/stdin`, whose name tells no kind of file."""
+    return path.is_relative_to("/dev") or path.is_fifo()
 
 
 def read_lines(
@@ -136,7 +144,7 @@ def read_lines(
         file: the name for messages, and the fields to take.
         skipped: a tally for lines that hold no prompt.
         json: whether each line is a JSON object, else plain text; None to decide by the first line that is
-            not blank.
+            not blank, which may also be the head of a table.
         unread: takes the names of fields that are not read.
 
     Raises:
@@ -147,11 +155,16 @@ def read_lines(
         blank: list[bytes] = []
         first = b""
         for first in lines:
-            if first.strip():
+            if first.removeprefix(_BOM).strip():
                 break
             blank.append(first)
-        json = first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-        stream = chain(blank, [first], lines) if first.strip() else blank
+        else:
+            first = b""
+        json = first.removeprefix(_BOM).lstrip().startswith(b"{")
+        stream = chain(blank, [first], lines) if first else blank
+        if not json and (delimiter := table_delimiter(first, file)) is not None:
+            taken = Unread() if unread is None else unread
+            return _some(table_cases(stream, file, skipped, taken, delimiter=delimiter), file.path)
     if not json and (named := next(filter(None, (file.prompt, *file.optional.values())), None)):
         raise LensError(f"Plain text has no columns: leave the column {named!r} out.")
     unread = {} if unread is None else unread

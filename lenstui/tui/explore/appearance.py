@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from lenstui.lens.kinds import first_kinds
 from lenstui.model.rows import is_whole_stream
 from lenstui.support.turns import text_of
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.trust_overlay import TrustOverlay
-from lenstui.tui.explore.turns import Turns
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.grid.room import Contents
-from lenstui.tui.services import Services
 from lenstui.tui.session.model_key import model_key
 from lenstui.tui.session.session import LONGEST, Look
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.trust_overlay import TrustOverlay
+    from lenstui.tui.explore.turns import Turns
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 NOT_ALL_ROWS = "Where a column settles is known only with all rows read: b, then “all”, reads them."
 

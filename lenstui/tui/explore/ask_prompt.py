@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Label
 
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.session.history import History
 from lenstui.tui.shared.box import Box, BoxScreen
+
+if TYPE_CHECKING:
+    from lenstui.tui.session.history import History
 
 HINT = """\
 The active side reads it (L: another lens), or from the first side the second one. What prompts \

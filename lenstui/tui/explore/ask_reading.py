@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
-from lenstui.jobs.messages import OpenModel
 from lenstui.model.rows import parse_rows
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
@@ -19,6 +18,9 @@ from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.still_input import StillInput
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import OpenModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -13,22 +13,24 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from lenstui.jobs.messages import CellNotRead, CellRead
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
-from lenstui.tui.explore.state import ExploreState
 from lenstui.tui.explore.token_list import TokenList
-from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.explore.word_text import words_text
-from lenstui.tui.explore.words import Words
-from lenstui.tui.grid.panes import Panes
-from lenstui.tui.services import Services
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import CellNotRead, CellRead
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.explore.words import Words
+    from lenstui.tui.grid.panes import Panes
+    from lenstui.tui.services import Services
 
 
 class CellScreen(LeanScreen[None], AppScreen[None]):

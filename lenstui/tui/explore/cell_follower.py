@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.timer import Timer
 
 from lenstui.tui.explore.cell_words import NO_COLUMN, place_text
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.explore.words import Words
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.explore.words import Words
 
 REST = 0.05  # seconds that the cursor must rest before the detail follows
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from lenstui.tui.explore.cell import CellInFull, CellScreen
+from typing import TYPE_CHECKING
+
 from lenstui.tui.explore.cell_words import place_text
-from lenstui.tui.explore.comparison import Comparison
-from lenstui.tui.explore.explanation import Explanation
-from lenstui.tui.explore.export import Export
-from lenstui.tui.explore.first_row import FirstRow
-from lenstui.tui.explore.growth import Growth
 from lenstui.tui.explore.pin_list import PinList
-from lenstui.tui.explore.pins import Pins
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.tracing import Tracing
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.cell import CellInFull, CellScreen
+    from lenstui.tui.explore.comparison import Comparison
+    from lenstui.tui.explore.explanation import Explanation
+    from lenstui.tui.explore.export import Export
+    from lenstui.tui.explore.first_row import FirstRow
+    from lenstui.tui.explore.growth import Growth
+    from lenstui.tui.explore.pins import Pins
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.tracing import Tracing
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 NO_CELL = "no cell is read yet"
 

@@ -12,25 +12,25 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
 
-from lenstui.jobs.messages import WordsRead
 from lenstui.lens.kinds import reads_next
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
-from lenstui.opening.side_facts import SideFacts
-from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import logprob_text, nats_text
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.support.fixed_text import NONE
-from lenstui.tui.explore.detail import CellFacts, Detail
+from lenstui.tui.explore.detail import Detail
 from lenstui.tui.explore.pin_line import PinLine
 from lenstui.tui.explore.pin_list import PinList
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.pins import PLOTTED, Pinned, PinNumbers, numbers_at, without_pin
-from lenstui.tui.grid.settling import of_column
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.shared.side_names import SideNames
 
 if TYPE_CHECKING:
+    from lenstui.jobs.messages import WordsRead
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.readout.cells import Cells, FloatArray
     from lenstui.tui.explore.pin_plot import PinPlot
+    from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 ROOM_FOR_PLOT = 120  # columns
 
@@ -48,7 +48,7 @@ class CellPanel(Vertical):
     """
 
     pins: reactive[tuple[Pinned, ...]] = reactive((), init=False)
-    listing: reactive[bool] = reactive(False)
+    listing: reactive[bool] = reactive(False, init=False)
     plotted: reactive[str] = reactive(PLOTTED[0], init=False)  # the plotted number of the pins
 
     class PinsChanged(Message):
@@ -72,15 +72,16 @@ class CellPanel(Vertical):
         self.words: WordsRead | None = None  # pinned words of several tokens in the cursor's column
 
     def compose(self) -> ComposeResult:
-        """Yield the line of pins, and below it the detail and the list of pins."""
-        yield PinLine()
+        """Yield what is seen while nothing is pinned."""
         with Horizontal():
             yield Detail()
-            yield PinList()
 
-    def on_mount(self) -> None:
-        """Hide the line of pins, as long as nothing is pinned."""
-        self.query_one(PinLine).display = False
+    async def complete(self) -> None:
+        """Add what the first paint did without: the pins, hidden above and beside the detail."""
+        line, pins = PinLine(), PinList()
+        line.display = pins.display = False
+        await self.mount(line, before=0)
+        await self.query_one(Horizontal).mount(pins)
 
     def follow(self, value: str) -> None:
         """Always show the numbers of the value with this key in the detail, since it colours the cells."""
@@ -118,6 +119,9 @@ class CellPanel(Vertical):
             missing: by place, why a side has no cell in this column.
             words_only: whether its tokens are those with a letter or digit.
         """
+        from lenstui.tui.explore.cell_facts import CellFacts  # the first paint can do without
+        from lenstui.tui.grid.settling import of_column
+
         self._cells, self._cursor, self._rows = cells, cursor, rows[0]
         row, column = cursor.row, cursor.column
         sides = list(zip(self.names.brief, cells, strict=True))
@@ -203,6 +207,8 @@ class CellPanel(Vertical):
     def _show_pins(self) -> None:
         if not self.pins:
             return
+        from lenstui.tui.grid.pins import numbers_at  # the first paint can do without
+
         row, column = self._cursor.row, self._cursor.column
         numbers = {
             name: [
@@ -241,6 +247,8 @@ class CellPanel(Vertical):
     @on(PinList.Unpinned)
     def unpin(self, message: PinList.Unpinned) -> None:
         """Unpin the token that the user has unpinned in the list of pins."""
+        from lenstui.tui.grid.pins import without_pin
+
         self.pins = without_pin(self.pins, message.pin.id, message.pin.word)
 
     @on(PinList.PutFirst)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lenstui.lens.names import no_row
 from lenstui.model.not_finite import IN_CELL
 from lenstui.model.rows import meaning_of
 from lenstui.model.turns import NO_TURN
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.grid.panes import Panes
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.grid.panes import Panes
 
 NOT_READ = "This cell is not read yet."
 NO_COLUMN = "The other prompt is longer: there is no token here."

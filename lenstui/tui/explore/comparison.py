@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lenstui.edits.edit_list import EditList
+from lenstui.opening.side_count import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.opening.side_facts import is_edited_run
-from lenstui.opening.sides import MOST_SIDES, NO_MORE, ONE_STAYS
 from lenstui.tui.explore.ask_prompt import AskPrompt
 from lenstui.tui.explore.edit_dialog import EditDialog
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.room import ROOM_FOR_MOST
-from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_MODEL, NO_PROMPT, NO_SECOND_SIDE
 
 if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList
     from lenstui.jobs.chosen_model import Chosen
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 NO_ROOM = f"{MOST_SIDES} sides need a screen of {ROOM_FOR_MOST} columns."
 UNREAD = "The other side is not read yet: there is no difference to show."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -15,45 +14,17 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from lenstui.lens.kinds import first_kinds
-from lenstui.opening.sides import MOST_SIDES
-from lenstui.readout.cells import Cells
-from lenstui.readout.values import Value, cell_numbers
+from lenstui.opening.side_count import MOST_SIDES
+from lenstui.readout.values import Value
 from lenstui.support.cell_width import fit
 
+if TYPE_CHECKING:
+    from lenstui.tui.explore.cell_facts import CellFacts
+
+TOP_K = 16  # tokens that each cell keeps, to be shown here
 _ONE_LINE = 64  # cells that all but the minor numbers take at most, by their brief names
 
 _Part = tuple[str, str]  # a part of a line: a name and a number
-
-
-@dataclass(frozen=True, slots=True)
-class CellFacts:
-    """The tokens and numbers of one cell of one side.
-
-    Attributes:
-        lens: the name of the side.
-        tokens: the display text and probability of each of the likeliest tokens, best first.
-        numbers: the other numbers of the cell, each behind its value; numbers of the next token are left out
-            in the last column.
-    """
-
-    lens: str
-    tokens: tuple[tuple[str, float], ...]
-    numbers: tuple[tuple[Value, float], ...]
-
-    @classmethod
-    def of(cls, lens: str, cells: Cells, row: int, column: int, texts: Mapping[int, str]) -> CellFacts | None:
-        """Return the facts of a cell; None where the cell is not read, or is not a number."""
-        ids = cells.top_ids[row, column]
-        if ids[0] < 0:
-            return None
-        return cls(
-            lens=lens,
-            tokens=tuple(
-                (texts.get(int(token), f"[id {token}]"), float(probability))
-                for token, probability in zip(ids, cells.top_probs[row, column], strict=True)
-            ),
-            numbers=tuple(cell_numbers(cells, row, column)),
-        )
 
 
 class CellView(Widget):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -12,13 +12,15 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Label, OptionList
 from textual.widgets.option_list import Option
 
-from lenstui.edits.edit_list import EditList, Entry
 from lenstui.edits.language import EditError, parse_edit
 from lenstui.support.printable import printable
-from lenstui.tui.services import Services
 from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.still_input import StillInput
+
+if TYPE_CHECKING:
+    from lenstui.edits.edit_list import EditList, Entry
+    from lenstui.tui.services import Services
 
 FORMS = """\
 ablate COMPONENT [@COLUMNS] [zero | mean]

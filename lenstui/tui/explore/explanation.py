@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lenstui.jobs.why_messages import CellAsked
 from lenstui.model.rows import is_sublayer
 from lenstui.readout.alignment import in_prompt
 from lenstui.tui.explore.cell_words import place_text, why_no_token
-from lenstui.tui.explore.comparison import Comparison
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.comparison import Comparison
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 NOT_A_PART = "What one part adds is not taken apart any more: go to a row between two blocks."
 

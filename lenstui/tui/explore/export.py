@@ -14,29 +14,43 @@ from lenstui.export.clips import Clip, cell_text, column_text, row_text, table_t
 from lenstui.export.names import proposed_path, shown_path
 from lenstui.export.shape import ALL_VALUES, PINS, Shape
 from lenstui.jobs.export import Order
-from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
-from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, THINGS, Thing
-from lenstui.lens.names import keys_of
-from lenstui.opening.side_facts import are_of_one_prompt
+from lenstui.jobs.export_things import COPIES, FILES, PIN_FILES, REPORT, THINGS, Thing
+from lenstui.lens.names import key_of_model, keys_of
+from lenstui.opening.side_facts import are_of_one_file
 from lenstui.readout.cells import Cells
 from lenstui.support.printable import printable
 from lenstui.support.turns import text_of
 from lenstui.tui.explore.cell_words import why_no_token
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
-from lenstui.tui.shared.side_names import side_name
+from lenstui.tui.shared.side_names import side_name, told_apart
 from lenstui.tui.shared.textual_hacks import painted
 
 if TYPE_CHECKING:
+    from lenstui.jobs.export_messages import ExportProgress, FileTaken, NotTaken, TextTaken
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
     from lenstui.tui.export.dialog import ExportDialog
+    from lenstui.tui.services import Services
 
-ALONE = "{} is of one model and prompt, and other sides are on screen: - removes {} first."
+ALONE = "{} is of one prompt, by one or two models, with edits of one alone: - removes {} first."
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
 IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
 _SHOWN = 60  # characters of a copied text that are shown
+
+
+def _keys_of_sides(sides: Sequence[SideFacts]) -> list[str]:
+    """Return a key for each side: that of its lens, of several models with the name of its own."""
+    models = {side.model_number for side in sides}
+    keys, names = [""] * len(sides), told_apart(sides)
+    for model in models:
+        places = [place for place, side in enumerate(sides) if side.model_number == model]
+        own = [sides[place] for place in places]
+        lenses = [(side.kind, "edited" if side.edits else side.lens) for side in own]
+        for place, key in zip(places, keys_of(lenses), strict=True):
+            keys[place] = key if len(models) == 1 else key_of_model(key, names[place])
+    return keys
 
 
 class Export:
@@ -111,31 +125,33 @@ class Export:
         return self._why_several("A command")
 
     def _why_several(self, what: str) -> str:
-        """Return that there is no prompt, or that several models or prompts are on screen; else nothing."""
-        sides = self._state.sides
+        """Return that there is no prompt, or that no file can hold all that is on screen; else nothing."""
         if not self._state.columns:
             return NO_PROMPT
-        if are_of_one_prompt(sides):
+        sides = self._sides
+        first_out = (n for n in range(len(sides)) if not are_of_one_file(sides[: n + 1]))
+        if (n := next(first_out, None)) is None:
             return ""
-        other = next(side for side in sides if not are_of_one_prompt((sides[0], side)))
-        return ALONE.format(what, side_name(other, sides))
+        return ALONE.format(what, side_name(sides[n], self._state.sides))
 
     @property
     def things(self) -> tuple[Sequence[Thing], Sequence[Thing]]:
         """The forms that can be written to a file, and the forms that can be copied.
 
-        While several models or prompts are on screen, there is only a picture of the screen: every other form
-        is of one model and one prompt.
+        While several prompts or more than two models are on screen, there is of these only a picture of the
+        screen: no other form can hold them.
         """
-        if not are_of_one_prompt(self._state.sides):
-            return [THINGS["screen"]], []
-        return (*FILES, *(PIN_FILES if self._widgets.panel.pins else ())), COPIES
+        if not are_of_one_file(self._sides):
+            return [THINGS["screen"], REPORT], []
+        return (*FILES, *(PIN_FILES if self._widgets.panel.pins else ()), REPORT), COPIES
 
     # ── what the dialog asks for ─────────────────────────────────────────────────────────────────────────
 
     def proposed(self, thing: Thing) -> Path:
         """Return the file that a form is written to, unless the user names another one."""
         assert self._state.model is not None
+        if thing is REPORT:
+            return proposed_path("lab notebook", "", thing.ending)
         part = "" if not thing.copies and thing.key != "screen" else thing.key
         return proposed_path(self._state.model.label, text_of(self._state.prompt), thing.ending, part)
 
@@ -144,6 +160,8 @@ class Export:
         order, exports = replace(self._order(path), remark=remark), self._services.exports
         if thing.key == "command":
             exports.take_command(order, self._post)
+        elif thing is REPORT:
+            exports.take_report(order, self._post)
         elif thing.key == "screen":
             exports.take(replace(order, text=self.picture(), is_picture=True), self._post)
         elif thing.key == "markdown" or not thing.copies:
@@ -191,6 +209,12 @@ class Export:
         return Order(self._orders, serial, shape, start, self._depth_shown, places=self._places)
 
     @property
+    def _sides(self) -> Sequence[SideFacts]:
+        """The sides that are exported."""
+        sides = self._state.sides
+        return [sides[place] for place in self._places or range(len(sides))]
+
+    @property
     def _places(self) -> tuple[int, ...]:
         """The places of the sides that are exported: the two of a difference on screen; empty for all.
 
@@ -210,7 +234,7 @@ class Export:
     def _clip(self, part: str) -> str | None:
         """Return a part of the readout as text; None, and tell the user, if a column is not read yet."""
         state, panes, lenses = self._state, self._widgets.panes, dict[str, Cells]()
-        keys = keys_of([(side.kind, "edited" if side.edits else side.lens) for side in state.sides])
+        keys = _keys_of_sides(state.sides)
         for place in self._places or range(len(keys)):
             grid = panes.grids[place]
             if grid.display and grid.cells is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from lenstui.jobs.messages import FinalsCompared, ReadDone
-from lenstui.tui.explore.cell_follower import CellFollower
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import FinalsCompared, ReadDone
+    from lenstui.tui.explore.cell_follower import CellFollower
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 
 class Finals:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from lenstui.model.reasoning import ANSWER, REASONING, column_at
 from lenstui.model.rows import Row, is_sublayer
 from lenstui.model.tokens import visible
 from lenstui.support.errors import LensError
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import Services
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 FIND_HINT = """\
 A part of an input token, as the header of the grid shows it; upper and lower case are the same. n goes on \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from lenstui.jobs.messages import WordFound
 from lenstui.model.rows import stream_places
 from lenstui.readout.cells import NOT_READ, first_rows
 from lenstui.support.turns import text_of
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import Services
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 HINT = """\
 The cursor goes to the first row of its column, from emb on, where the word is the likeliest token in the \

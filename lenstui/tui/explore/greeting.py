@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.widgets import Static
 
-from lenstui.jobs.instant_messages import InstantStatus
-from lenstui.jobs.messages import OpenModel
 from lenstui.tui.shared.shown import shown
 
-GreetingWords = Callable[[OpenModel | None, InstantStatus], Sequence[str]]
-"""Returns the lines for the open model, if any, and the status of its instant lens."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lenstui.jobs.instant_messages import InstantStatus
+    from lenstui.jobs.messages import OpenModel
+
+    GreetingWords = Callable[[OpenModel | None, InstantStatus], Sequence[str]]
+    """Returns the lines for the open model, if any, and the status of its instant lens."""
 
 
 class Greeting(Static):

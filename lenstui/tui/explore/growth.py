@@ -10,21 +10,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import Grown
 from lenstui.model.rows import is_sublayer
-from lenstui.opening.side_facts import SideFacts
 from lenstui.tui.explore.ask_generation import AskGeneration
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
-from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.reader import Reader
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import Services
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 if TYPE_CHECKING:
+    from lenstui.jobs.messages import Grown
     from lenstui.jobs.read_request import Generation
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.tui.explore.prompt_line import PromptLine
+    from lenstui.tui.explore.reader import Reader
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 AWAITED = "The prompt is being read anew: press it again."
 GENERATING = " · generating, esc stops"

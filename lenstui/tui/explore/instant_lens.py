@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lenstui.jobs.fit_messages import BUSY, FitStatus
 from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.fit_words import TAKEN
 from lenstui.tui.shared.nothing_yet import NO_MODEL
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 HAS_LENS = "A lens that was fitted is in use: an instant one is no better."
 IS_MADE = "It is in use already."
@@ -22,6 +26,7 @@ class InstantLens:
         self._state = state
         self._widgets = widgets
         self._services = services
+        state.instant = InstantStatus()
 
     def consider(self) -> None:
         """Have an instant lens made, if the open model lacks one and the user has not turned that off.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from lenstui.jobs.fit_messages import BUSY, FitStatus, Phase, TrainingRead
-from lenstui.tui.explore.cell_follower import CellFollower
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import FittedCells, Services
+from lenstui.tui.fitted_cells import FittedCells
+from lenstui.tui.services import Services
 from lenstui.tui.shared.fit_words import outcome
 from lenstui.tui.shared.side_names import SideNames
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.cell_follower import CellFollower
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
 
 LEAST = 1.0  # seconds between two readings
 SHARE = 0.1  # of the time that readings may take from the fit

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
 from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
-from lenstui.tui.explore.lens_in_training import LensInTraining
-from lenstui.tui.explore.pins import Pins
-from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.reader import Reader
-from lenstui.tui.explore.reading_options import ReadingOptions
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.side_names import SideNames
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.lens_in_training import LensInTraining
+    from lenstui.tui.explore.pins import Pins
+    from lenstui.tui.explore.prompt_line import PromptLine
+    from lenstui.tui.explore.reader import Reader
+    from lenstui.tui.explore.reading_options import ReadingOptions
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 
 class ModelView:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.model.tokens import visible
 from lenstui.readout.number_texts import logprob_text, probability_text, rank_text
 from lenstui.support.cell_width import fit
-from lenstui.tui.grid.pins import Pinned, PinNumbers
 
-Numbers = Mapping[str, Sequence[PinNumbers | None]]
-"""The numbers of each pin by the name of the side, None where not read yet; without sides without cells."""
+if TYPE_CHECKING:
+    from lenstui.tui.grid.pins import Pinned, PinNumbers
+
+    Numbers = Mapping[str, Sequence[PinNumbers | None]]
+    """The numbers of each pin by the name of the side, None where not read; without sides without cells."""
 
 _TEXT_WIDTH = 12  # the most cells of a token
 _ROOM_FOR_LENSES = 90  # columns for the names of the sides too; in fewer, the pins need the room
@@ -51,6 +53,8 @@ class PinLine(Widget):
 
 def pin_name(place: int, pin: Pinned, width: int = 0) -> Text:
     """Return a pin's number and its token or word, in the pin's colour, padded to `width` cells if not 0."""
+    from lenstui.model.tokens import visible  # the first paint can do without
+
     name = visible(pin.word) if pin.word else pin.text
     text = fit(name, width) if width else fit(name, min(_TEXT_WIDTH, Text(name).cell_len))
     return Text.assemble((f"{place + 1} {text}", pin.colour))

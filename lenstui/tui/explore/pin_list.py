@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -13,8 +13,11 @@ from textual.widgets import OptionList
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
-from lenstui.tui.explore.pin_line import Numbers, pin_name
-from lenstui.tui.grid.pins import Pinned, PinNumbers
+from lenstui.tui.explore.pin_line import pin_name
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.pin_line import Numbers
+    from lenstui.tui.grid.pins import Pinned, PinNumbers
 
 _NAME_WIDTH = 14
 NO_SUM = "no sum"  # a lens that is no distribution of the next token

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from textual_hires_canvas import HiResMode
 
 from lenstui.model.rows import stream_places
-from lenstui.readout.cells import Cells, FloatArray
 from lenstui.readout.number_texts import nats_text
-from lenstui.tui.grid.pins import PLOTTED, Pinned
+from lenstui.tui.grid.pins import Pinned
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.shared.axis import Axis, even_axis, even_axis_down, highest_of, rank_axis
 from lenstui.tui.shared.plot import Plot
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells, FloatArray
 
 # The name and the drawing mode of the curves of each side after the first.
 _LINES = {1: ("lines", HiResMode.BRAILLE), 2: ("blocks", HiResMode.QUADRANT)}

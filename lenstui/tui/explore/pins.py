@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import OpenModel, PinsFound
 from lenstui.readout.pins import MOST_PINS
 from lenstui.tui.explore.cell_panel import ROOM_FOR_PLOT, CellPanel
 from lenstui.tui.explore.cell_words import why_no_token, why_not_of_all
-from lenstui.tui.explore.reader import Reader
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.pins import PLOTTED, with_tokens, without_pin
-from lenstui.tui.services import Services, Target
+from lenstui.tui.grid.pins import with_tokens, without_pin
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.nothing_yet import NO_PINS
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import OpenModel, PinsFound
+    from lenstui.tui.explore.reader import Reader
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services, Target
 
 FULL = f"{MOST_PINS} tokens are pinned, and more cannot be: u lists them, to unpin one."
 HINT = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -11,9 +11,11 @@ from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from lenstui.support.turns import Conversation, text_of
 from lenstui.tui.session.history import History, Walk
 from lenstui.tui.shared.hidden import shield, unshield
+
+if TYPE_CHECKING:
+    from lenstui.support.turns import Conversation
 
 
 class PromptBox(TextArea):
@@ -53,7 +55,7 @@ class PromptBox(TextArea):
         @property
         def text(self) -> str:
             """The prompt as text; of turns a line for each."""
-            return text_of(self.prompt)
+            return self.prompt if isinstance(self.prompt, str) else self.prompt.text
 
     class Entered(Message):
         """The message that the prompt box has got the focus."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from lenstui.readout.reading import Reading
 from lenstui.support.printable import printable
 from lenstui.tui.explore.prompt_box import PromptBox
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
+
+if TYPE_CHECKING:
+    from lenstui.readout.reading import Reading
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
 
 EMPTY = "empty: type a text, then Enter"
 UNREAD = "not read yet: press Enter"

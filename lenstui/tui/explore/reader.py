@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead
 from lenstui.jobs.read_request import ReadRequest
 from lenstui.lens.kinds import made_lens
 from lenstui.model.not_finite import not_numbers_remark
 from lenstui.model.rows import Row
 from lenstui.model.turns import turns_named
-from lenstui.support.turns import Conversation
-from lenstui.tui.explore.cell_follower import CellFollower
-from lenstui.tui.explore.lens_in_training import LensInTraining
+from lenstui.tui.explore.detail import TOP_K
 from lenstui.tui.explore.prompt_line import EMPTY, PromptLine
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import FittedCells, Services
+from lenstui.tui.fitted_cells import FittedCells
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.services import Services
 
-TOP_K = 16  # tokens that each cell keeps, for the detail
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import ReadDone, ReadFailed, ReadStarted, TileRead
+    from lenstui.support.turns import Conversation
+    from lenstui.tui.explore.cell_follower import CellFollower
+    from lenstui.tui.explore.lens_in_training import LensInTraining
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
 
 
 class Reader:

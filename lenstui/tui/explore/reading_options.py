@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import OpenModel
-from lenstui.readout.reading import Reading
-from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.services import Services
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import OpenModel
+    from lenstui.readout.reading import Reading
+    from lenstui.tui.explore.prompt_line import PromptLine
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.services import Services
 
 
 class ReadingOptions:

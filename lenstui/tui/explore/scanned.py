@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from lenstui.jobs.scan_messages import Position
+from typing import TYPE_CHECKING
+
 from lenstui.readout.reading import Reading
 from lenstui.support.printable import printable
-from lenstui.tui.explore.growth import Growth
-from lenstui.tui.explore.pins import Pins
 from lenstui.tui.explore.reader import Reader, nearest
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.services import Services, Target
+
+if TYPE_CHECKING:
+    from lenstui.jobs.scan_messages import Position
+    from lenstui.tui.explore.growth import Growth
+    from lenstui.tui.explore.pins import Pins
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
 
 
 class Scanned:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.instant_messages import InstantStatus
-from lenstui.jobs.messages import OpenModel
-from lenstui.model.turns import TurnColumns
-from lenstui.opening.side_facts import SideFacts
 from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.reading import Reading
-from lenstui.support.turns import Conversation, text_of
-from lenstui.tui.grid.cells import Cursor
 from lenstui.tui.shared.nothing_yet import no_lens
+
+if TYPE_CHECKING:
+    from lenstui.jobs.instant_messages import InstantStatus
+    from lenstui.jobs.messages import OpenModel
+    from lenstui.model.turns import TurnColumns
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.support.turns import Conversation
+    from lenstui.tui.grid.cursor import Cursor
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +65,7 @@ class ExploreState:
     tail: tuple[int, ...] = ()
     shown_tail: tuple[int, ...] = ()
     ids: tuple[int, ...] = ()
-    instant: InstantStatus = field(default=InstantStatus())
+    instant: InstantStatus = field(init=False)  # which `InstantLens` sets, and nobody asks for earlier
     is_downloading: bool = False
 
     @property
@@ -88,10 +91,11 @@ class ExploreState:
     @property
     def text_behind(self) -> str:
         """The text that a word behind the prompt follows, as far as that decides how it is cut."""
-        prompt, chat = self.prompt, self.shown_reading.chat
-        if isinstance(prompt, Conversation):
-            chat = not prompt.goes_on
-        return ANSWER_BEGINS if chat and not self.shown_tail else text_of(prompt)
+        prompt = self.prompt
+        chat = self.shown_reading.chat if isinstance(prompt, str) else not prompt.goes_on
+        if chat and not self.shown_tail:
+            return ANSWER_BEGINS
+        return prompt if isinstance(prompt, str) else prompt.text
 
     def as_asked(self, reading: Reading) -> Reading:
         """Return options as the prompt is read by them: turns are in the chat template, which has its BOS."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lenstui.jobs.messages import ReadStarted, SublayersRefused, TileRead
 from lenstui.model.rows import MID, MLP, Row
-from lenstui.tui.explore.reading_options import ReadingOptions
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.services import Services
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import ReadStarted, SublayersRefused, TileRead
+    from lenstui.tui.explore.reading_options import ReadingOptions
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.services import Services
 
 SIDE_BY_SIDE = "This model's attention and MLP run side by side: there is no resid_mid between them."
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.geometry import Size
 from textual.strip import Strip
 
-from lenstui.readout.cells import Ranking
 from lenstui.support.cell_width import fit
 from lenstui.tui.shared.step_scroll import StepScroll
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Ranking
 
 _MOST_TOKEN = 40  # cells that a token takes at most
 _NUMBERS = 43  # cells that all other parts of a line take

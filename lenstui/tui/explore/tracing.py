@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lenstui.edits.edit import Patch
 from lenstui.edits.edit_list import EditList
 from lenstui.jobs.trace_messages import PromptAsked, TraceAsked
 from lenstui.tui.explore.reader import nearest
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.services import Services
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
+
+if TYPE_CHECKING:
+    from lenstui.edits.edit import Patch
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 GONE = "The clean prompt is on no side any more: there is no cell to go to."
 BESIDE = "The corrupted prompt is put beside the clean one now: a once more adds the patch there."

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import TrustFound
 from lenstui.lens.kinds import JACOBIAN, LOGIT
-from lenstui.opening.side_facts import SideFacts
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
-from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_MODEL
 from lenstui.tui.shared.side_names import side_name
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import TrustFound
+    from lenstui.opening.side_facts import SideFacts
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 
 class TrustOverlay:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from lenstui.jobs.messages import ReadStarted
 from lenstui.model.chat_template import NO_TEMPLATE
 from lenstui.model.reasoning import reasoning_in
 from lenstui.support.turns import Conversation
-from lenstui.tui.explore.prompt_line import PromptLine
-from lenstui.tui.explore.state import ExploreState
-from lenstui.tui.explore.widgets import Widgets
 from lenstui.tui.grid.column_marks import FOLDED, NO_MARKS, ColumnMarks
-from lenstui.tui.services import Services
+
+if TYPE_CHECKING:
+    from lenstui.jobs.messages import ReadStarted
+    from lenstui.tui.explore.prompt_line import PromptLine
+    from lenstui.tui.explore.state import ExploreState
+    from lenstui.tui.explore.widgets import Widgets
+    from lenstui.tui.services import Services
 
 NO_TURNS = "The prompt is one text, without a template's tokens between: I makes turns of it."
 NO_REASONING = "The prompt has no reasoning, between marks such as <think> and </think>."

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from lenstui.tui.explore.cell_panel import CellPanel
-from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Grid
-from lenstui.tui.grid.panes import Panes
-from lenstui.tui.shared.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from lenstui.tui.explore.cell_panel import CellPanel
+    from lenstui.tui.explore.prompt_box import PromptBox
+    from lenstui.tui.grid.panes import Panes
+    from lenstui.tui.shared.status_bar import StatusBar
 
 
 @dataclass(frozen=True, slots=True, eq=False)

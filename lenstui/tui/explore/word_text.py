@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from lenstui.model.tokens import visible
-from lenstui.opening.side_reading import SideWord
 from lenstui.readout.number_texts import logprob_text
 from lenstui.support.fixed_text import NONE
-from lenstui.tui.explore.words import Words
+
+if TYPE_CHECKING:
+    from lenstui.opening.side_reading import SideWord
+    from lenstui.tui.explore.words import Words
 
 
 def words_text(words: Words, place: int, row: int) -> Text:

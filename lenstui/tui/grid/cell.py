@@ -14,7 +14,7 @@ from lenstui.readout.scales import NO_LEVEL
 from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
-from lenstui.tui.grid.room import NUMBER
+from lenstui.tui.grid.room import NUMBER, USUAL, Contents
 
 PENDING = "·"
 ABSENT = "–"
@@ -27,6 +27,23 @@ LEFT_EDGE, RIGHT_EDGE = "▐", "▌"  # of the cursor, in the places before its 
 def with_number(text: str, number: str, width: int) -> str:
     """Return a token's text with a number aligned at the right, together as wide as `width`."""
     return f"{fit(text, width - NUMBER)}{number:>{NUMBER}}"
+
+
+@dataclass(frozen=True, slots=True)
+class CellLine:
+    """One line of a cell, as it is drawn.
+
+    Attributes:
+        place: of the line in the cell; 0 is the first.
+        depth: how many lines the cell has.
+        width: terminal cells for the text.
+        contents: what the cell shows.
+    """
+
+    place: int
+    depth: int = 1
+    width: int = USUAL - 1
+    contents: Contents = Contents.TOKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import (
@@ -21,18 +18,14 @@ from lenstui.readout.cells import (
 from lenstui.readout.scales import NO_LEVEL, LevelArray, Scale
 from lenstui.readout.values import PROBABILITY, Value
 from lenstui.support.cell_width import fit
-from lenstui.tui.grid.cell import with_number
-from lenstui.tui.grid.room import CellLine, Contents
+from lenstui.support.late_numpy import np
+from lenstui.tui.grid.cell import CellLine, with_number
+from lenstui.tui.grid.room import Contents
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _OF_PINS = ("pin_logits", "pin_logprobs", "pin_ranks")
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A cell: an index into the rows (0 is `emb`) and one into the columns."""
-
-    row: int
-    column: int
 
 
 class GridCells:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from lenstui.export.difference import DIFFERENT, Difference
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, FloatArray, IntArray
-from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY
 from lenstui.support.cell_width import fit
-from lenstui.tui.grid.cell import with_number
+from lenstui.support.late_numpy import np
+from lenstui.tui.grid.cell import CellLine, with_number
 from lenstui.tui.grid.cells import GridCells
-from lenstui.tui.grid.room import CellLine, Contents
+from lenstui.tui.grid.places import MOST_LINES
+from lenstui.tui.grid.room import Contents
 
-MOST_LINES = 3  # lines of a cell: the right side, the left side, and the right minus the left
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lenstui.readout.scales import Scale
+
 _RIGHT, _LEFT = 0, 1  # the lines of the two sides
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from lenstui.export.difference import DIFFERENT, Difference
+from typing import TYPE_CHECKING
+
 from lenstui.export.legend import NOT_COUNTED
-from lenstui.tui.grid.difference_cells import MOST_LINES, DifferenceCells
 from lenstui.tui.grid.grid import Grid
+from lenstui.tui.grid.places import MOST_LINES
+
+if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
+    from lenstui.tui.grid.difference_cells import DifferenceCells
 
 
 class DifferenceGrid(Grid):
@@ -14,6 +19,8 @@ class DifferenceGrid(Grid):
     _cells: DifferenceCells
 
     def _blank(self, rows: int, columns: int) -> DifferenceCells:
+        from lenstui.tui.grid.difference_cells import DifferenceCells
+
         return DifferenceCells(rows, columns)
 
     def validate_depth(self, depth: int) -> int:
@@ -46,6 +53,8 @@ class DifferenceGrid(Grid):
             width: the room for the text, in terminal cells.
             last: whether the last row counts.
         """
+        from lenstui.export.difference import DIFFERENT  # the first paint can do without
+
         different, compared = self.counted(last=last)
         if not compared:
             return ""

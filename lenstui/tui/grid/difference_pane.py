@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from lenstui.export.difference import Difference
-from lenstui.tui.grid.difference_cells import marked
+from typing import TYPE_CHECKING
+
 from lenstui.tui.grid.difference_grid import DifferenceGrid
-from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.pane import Pane
+
+if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
+    from lenstui.tui.grid.grid import Grid
 
 NO_PLACE = -1  # of the difference among the sides
 
@@ -24,6 +27,8 @@ class DifferencePane(Pane):
 
     def lay_out(self, left: Grid, right: Grid, vocabulary: int) -> None:
         """Show the grid of the difference of two grids, with the columns of the right one."""
+        from lenstui.tui.grid.difference_cells import marked  # the first paint can do without
+
         cursor = right.cursor
         shown = marked(left.columns, right.columns)
         self.compared.start(right.rows, shown, vocabulary, gap=right.gap or left.gap)

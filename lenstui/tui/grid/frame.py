@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -11,12 +12,14 @@ from rich.style import Style
 from textual.strip import Strip
 
 from lenstui.model.rows import is_sublayer
-from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, Look, marks_of
-from lenstui.tui.grid.cells import Cursor, GridCells
+from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, CellLine, Look, marks_of
 from lenstui.tui.grid.column_marks import BEGINS, FOLDED, ColumnMarks
-from lenstui.tui.grid.room import CellLine, ColumnLayout, RowFigures
+from lenstui.tui.grid.places import HEADER
+from lenstui.tui.grid.room import ColumnLayout, RowFigures
 
-HEADER = 1  # lines
+if TYPE_CHECKING:
+    from lenstui.tui.grid.cells import GridCells
+    from lenstui.tui.grid.cursor import Cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 
 from lenstui.model.rows import stream_places
 from lenstui.readout.alignment import NO_GAP
-from lenstui.readout.cells import NOT_READ, Cells, FloatArray, IntArray
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY, Value
+from lenstui.support.late_numpy import np
 from lenstui.tui.grid import palette
-from lenstui.tui.grid.cell import Look
-from lenstui.tui.grid.cells import Cursor, GridCells
 from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
-from lenstui.tui.grid.frame import HEADER, Frame
+from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.moves import GridMoves
-from lenstui.tui.grid.places import MAX_DEPTH
+from lenstui.tui.grid.places import HEADER, MAX_DEPTH
 from lenstui.tui.grid.room import NO_FIGURES, RowFigures, widest_of
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells, FloatArray, IntArray
+    from lenstui.tui.grid.cell import Look
+    from lenstui.tui.grid.cells import GridCells
+    from lenstui.tui.grid.frame import Frame
 
 __all__ = ["HEADER", "MAX_DEPTH", "Cursor", "Grid"]
 
@@ -62,7 +66,6 @@ class Grid(GridMoves):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._cells = self._blank(0, 0)
         self._look_cache: Look | None = None
         self._dim_look_cache: Look | None = None
         self._frame: Frame | None = None
@@ -109,7 +112,14 @@ class Grid(GridMoves):
         with self.led():
             self.cursor = Cursor(0, 0)
 
+    @cached_property
+    def _cells(self) -> GridCells:
+        """The cells as they are drawn; none before `start`, so that the first paint needs no NumPy."""
+        return self._blank(0, 0)
+
     def _blank(self, rows: int, columns: int) -> GridCells:
+        from lenstui.tui.grid.cells import GridCells
+
         return GridCells(rows, columns)
 
     def resize_to(self, columns: Sequence[str]) -> None:
@@ -214,6 +224,8 @@ class Grid(GridMoves):
         """The number of columns that have been read, from the first up to one that is not read."""
         if self.cells is None:
             return 0
+        from lenstui.readout.cells import NOT_READ  # the first paint can do without
+
         unread = np.flatnonzero(self.cells.top1[-1] == NOT_READ)  # every lens reads the last row
         return int(unread[0]) if unread.size else self.cells.columns
 
@@ -235,6 +247,8 @@ class Grid(GridMoves):
     @property
     def _look(self) -> Look:
         if self._look_cache is None:
+            from lenstui.tui.grid.cell import Look  # the first paint can do without
+
             self._look_cache = Look.of(self, palette.mode_of(self.app))
         return self._look_cache
 
@@ -254,6 +268,8 @@ class Grid(GridMoves):
 
         Looking everything up once for all lines is what makes painting fast.
         """
+        from lenstui.tui.grid.frame import Frame  # the first paint can do without
+
         self._frame = Frame(
             look=self._look,
             cells=self._cells,

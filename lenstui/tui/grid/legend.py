@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
@@ -12,12 +13,14 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lenstui.export.difference import Difference
 from lenstui.export.legend import NOT_COUNTED, beyond, end_texts
-from lenstui.readout.cells import FloatArray
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import PROBABILITY, Value
 from lenstui.tui.grid import palette
+
+if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
+    from lenstui.readout.cells import FloatArray
 
 _STEP_WIDTH = 2
 
@@ -66,7 +69,7 @@ class Legend(Widget):
         value = self.value
         first, last = end_texts(value.format, self.scale, self.is_beyond)
         before, after = f"{first} ", f" {last} {value.unit}".rstrip()
-        if isinstance(value, Difference):
+        if not isinstance(value, Value):
             below, above = value.sides
             before, after = f"{below} {before}", f"{after} {above}"
         after += " · log scale" * self.scale.log
@@ -80,7 +83,7 @@ class Legend(Widget):
         not_counted = Segment(f" ({NOT_COUNTED})", self.rich_style)
         if self.note and _width([*segments, not_counted]) <= room:
             segments.append(not_counted)
-        return segments[1:] if isinstance(value, Difference) and _width(segments) > room else segments
+        return segments[1:] if not isinstance(value, Value) and _width(segments) > room else segments
 
     def _bar(self) -> list[Segment]:
         """Return the steps, with the number that is halfway written across the middle where there is one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -12,10 +12,11 @@ from textual.geometry import Offset
 from textual.message import Message
 from textual.reactive import reactive, var
 
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.frame import HEADER
-from lenstui.tui.grid.places import GridPlaces
-from lenstui.tui.grid.room import ColumnLayout
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.grid.places import HEADER, GridPlaces
+
+if TYPE_CHECKING:
+    from lenstui.tui.grid.room import ColumnLayout
 
 
 class GridMoves(GridPlaces, can_focus=True, inherit_bindings=False):

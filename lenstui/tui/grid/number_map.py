@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from rich.segment import Segment
@@ -13,12 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from lenstui.readout.cells import FloatArray
 from lenstui.readout.scales import Scale
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
 from lenstui.tui.grid import palette
 from lenstui.tui.shared.step_scroll import StepScroll
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import FloatArray
 
 _NARROW = 2  # cells of a column
 _NUMBERS = 6  # from so many on they hold numbers

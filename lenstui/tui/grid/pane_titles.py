@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
 
-from lenstui.tui.shared.side_names import SideNames
+if TYPE_CHECKING:
+    from lenstui.tui.shared.side_names import SideNames
 
 IN_TRAINING = " in training"
 _Title = Callable[[Sequence[str]], Text]

@@ -7,34 +7,36 @@ too.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
-from lenstui.export.difference import Difference
 from lenstui.export.legend import shares_text
-from lenstui.lens.trust import Trust, with_trust
 from lenstui.model.rows import is_whole_stream
-from lenstui.opening.sides import MOST_SIDES
+from lenstui.opening.side_count import MOST_SIDES
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.reading import WORDS_ONLY
 from lenstui.readout.values import PIN_LOGPROB, PROBABILITY, Value, values_for
 from lenstui.support.cell_width import clip
-from lenstui.tui.grid.cell import BAR
+from lenstui.support.late_numpy import np
 from lenstui.tui.grid.column_marks import NO_MARKS, ColumnMarks
-from lenstui.tui.grid.difference_cells import MOST_LINES
 from lenstui.tui.grid.difference_grid import DifferenceGrid
 from lenstui.tui.grid.difference_pane import NO_PLACE, DifferencePane
-from lenstui.tui.grid.grid import HEADER, MAX_DEPTH, Cursor, Grid
+from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.legend import Legend
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.pane_titles import PaneTitles
+from lenstui.tui.grid.places import HEADER, MAX_DEPTH, MOST_LINES
 from lenstui.tui.grid.room import NO_FIGURES, Contents, RowFigures, column_layout, lines_of_row, widest_of
-from lenstui.tui.grid.settling import summary
 from lenstui.tui.shared.side_names import SideNames, first_names
+
+if TYPE_CHECKING:
+    from lenstui.export.difference import Difference
+    from lenstui.lens.trust import Trust
+    from lenstui.tui.grid.cursor import Cursor
 
 _SCROLLBAR = 1  # terminal cells that are kept free for one
 _FRAME, _LEGEND = 2, 1  # lines
@@ -85,19 +87,28 @@ class Panes(Vertical):
         self._pair = (0, 1)  # the sides whose difference the grid is laid out for
 
     def compose(self) -> ComposeResult:
-        """Yield the panes of the sides from left to right, the pane of the difference, and the legend."""
+        """Yield the panes that are seen at first, from left to right, and the legend."""
         with Horizontal():
-            for place in range(MOST_SIDES):
+            for place in range(self.count):
                 yield Pane(place)
-            yield DifferencePane()
         yield Legend()
 
     def on_mount(self) -> None:
-        """Show that the program is starting, and let the grids share one cursor, and one scroll too."""
+        """Show that the program is starting."""
         self._arrange()
-        for pane in self.query(Pane):
-            pane.say("starting …")
-        first, *others = (self.pane(place).grid for place in range(MOST_SIDES))
+        self.say("starting …")
+
+    async def complete(self) -> None:
+        """Add the panes that the first paint did without: of the other sides, and of a difference.
+
+        All grids share one cursor then, those of the sides one scroll too.
+        """
+        more = [*(Pane(place) for place in range(self.count, MOST_SIDES)), DifferencePane()]
+        for pane in more:
+            pane.display = False
+        await self.query_one(Horizontal).mount(*more)
+        self._arrange()
+        first, *others = self.grids_of_all_sides
         first.pair(*others)
         first.join(self._compared)
         self._frame_cursor()
@@ -117,7 +128,7 @@ class Panes(Vertical):
     @property
     def grids_of_all_sides(self) -> tuple[Grid, ...]:
         """The grids of the sides that there are, and of those that there may be."""
-        return tuple(self.pane(place).grid for place in range(MOST_SIDES))
+        return tuple(grid for grid in self.query(Grid) if not isinstance(grid, DifferenceGrid))
 
     @property
     def _difference_pane(self) -> DifferencePane:
@@ -131,7 +142,7 @@ class Panes(Vertical):
 
     @property
     def _all_grids(self) -> tuple[Grid, ...]:
-        return tuple(pane.grid for pane in self.query(Pane))
+        return tuple(self.query(Grid))
 
     def pane(self, place: int) -> Pane:
         """Return the pane of a side by its place."""
@@ -449,6 +460,8 @@ class Panes(Vertical):
     @property
     def _difference(self) -> Difference:
         """The difference that is shown: of the chosen value, between the two sides of `pair`."""
+        from lenstui.export.difference import Difference  # the first paint can do without
+
         return Difference(self.value, *(self.names.brief[place] for place in self.pair))
 
     def _compare(self) -> None:
@@ -458,6 +471,8 @@ class Panes(Vertical):
         left, right = (self.grids[place] for place in self.pair)
         pane = self._difference_pane
         pane.compare(left, right, self._difference, self._vocabulary)
+        from lenstui.tui.grid.cell import BAR  # the first paint can do without
+
         has_marks = self.crystallization and is_whole_stream(self._compared.rows)
         marks = f" · {BAR} the {self.names.spoken[self.pair[1]]} settles" if has_marks else ""
         first, second = (self.names.outputs[place] for place in self.pair)
@@ -483,10 +498,14 @@ class Panes(Vertical):
         for place, grid in enumerate(self.grids):
             text = hint
             if self.crystallization and grid.display:
+                from lenstui.tui.grid.settling import summary  # the first paint can do without
+
                 text = summary(
                     grid.settled, grid.rows, self._room(), gap=grid.gap, words_only=self.words_only
                 )
             if self.trusts is not None and grid.display:
+                from lenstui.lens.trust import with_trust
+
                 text = with_trust(text, self.trust(place), self._room())
             self.pane(place).border_subtitle = text
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lenstui.readout.cells import NOT_READ, Cells
+if TYPE_CHECKING:
+    from lenstui.readout.cells import Cells
 
 # One colour for each pin that there may be. Those who see no red or no green can tell them apart too, and all
 # are readable on a dark background.
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#2bb58a", "#e8743b", "#9aa5ff", "#b8b8b8")
-PLOTTED = ("prob", "rank", "logprob")  # the numbers of pins that may be plotted by row
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def numbers_at(cells: Cells | None, pins: int, row: int, column: int) -> tuple[P
     """
     if cells is None or cells.pin_ranks.shape[2] != pins:
         return (None,) * pins
+    from lenstui.readout.cells import NOT_READ  # the first paint can do without
+
     is_read = (cells.pin_ranks[-1, column] != NOT_READ).all()  # every lens reads the last row
     return tuple(
         None if rank < 0 and not is_read else PinNumbers(logprob, rank)

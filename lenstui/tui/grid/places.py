@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from textual.geometry import Region, Size, Spacing
 from textual.reactive import reactive
 
-from lenstui.tui.grid.cells import Cursor
-from lenstui.tui.grid.frame import HEADER
 from lenstui.tui.grid.room import ColumnLayout
 from lenstui.tui.shared.step_scroll import StepScroll
 
-MAX_DEPTH = 5
+if TYPE_CHECKING:
+    from lenstui.tui.grid.cursor import Cursor
+
+HEADER = 1  # lines
+MAX_DEPTH = 5  # lines of a row
+MOST_LINES = 3  # of a row of a difference: the right side, the left side, and the right minus the left
 
 
 class GridPlaces(StepScroll):

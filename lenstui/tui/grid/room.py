@@ -61,23 +61,6 @@ class RowFigures:
 NO_FIGURES = RowFigures()
 
 
-@dataclass(frozen=True, slots=True)
-class CellLine:
-    """One line of a cell, as it is drawn.
-
-    Attributes:
-        place: of the line in the cell; 0 is the first.
-        depth: how many lines the cell has.
-        width: terminal cells for the text.
-        contents: what the cell shows.
-    """
-
-    place: int
-    depth: int = 1
-    width: int = USUAL - 1
-    contents: Contents = Contents.TOKEN
-
-
 def column_layout(
     room: int, columns: int, widest: int, *, extra: int = 0, contents: Contents | None = None
 ) -> ColumnLayout:

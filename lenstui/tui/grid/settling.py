@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from lenstui.model.rows import is_whole_stream, stream_places
 from lenstui.readout.alignment import NO_GAP
 from lenstui.readout.cells import Cells, IntArray, crystallization_rows
+from lenstui.support.late_numpy import np
 
 _UNKNOWN = (
     "crystallization: known only with all rows read (b)",

@@ -28,7 +28,7 @@ from lenstui.jobs.messages import (
 )
 from lenstui.jobs.published_messages import LensArrived
 from lenstui.lens.card import Match, TranslatorSize
-from lenstui.opening.sides import MOST_SIDES
+from lenstui.opening.side_count import MOST_SIDES
 from lenstui.support.paths import data
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.lenses.hub_list import HubList

@@ -15,8 +15,7 @@ from lenstui.jobs.messages import OpenModel
 from lenstui.jobs.model import ModelService
 from lenstui.jobs.model_messages import ListedModel, ModelsListed, PathsListed
 from lenstui.jobs.models import BUNDLED, FOLDER, PARTLY
-from lenstui.model.hub import BUNDLED_MODEL
-from lenstui.model.name import looks_like_a_path
+from lenstui.model.name import BUNDLED_MODEL, looks_like_a_path
 from lenstui.readout.number_texts import size_text
 from lenstui.support.device_names import DTYPES
 from lenstui.tui.models.search import HUB, suiting

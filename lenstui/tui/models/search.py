@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from lenstui.jobs.model_messages import ListedModel
 from lenstui.jobs.models import FOLDER
-from lenstui.model.hub import BUNDLED_MODEL
-from lenstui.model.name import looks_like_a_path
+from lenstui.model.name import BUNDLED_MODEL, looks_like_a_path
 from lenstui.tui.models.table import shown_texts
 
 HUB = "hub"  # where a model may be that is not on this machine

@@ -72,6 +72,7 @@ def menu_of(
         "prompts.value": "",
         "prompts.rows": "",
         "prompts.above": "",
+        "prompts.against": "",
         "prompts.outliers": "",
         "prompts.normal": why_not_normal(state, case),
         "prompts.export": not_exported,

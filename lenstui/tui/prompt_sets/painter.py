@@ -17,10 +17,10 @@ from lenstui.jobs.set_messages import SetEnd
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.duration import duration
 from lenstui.support.printable import printable
-from lenstui.tui.prompt_sets.plot import SetPlot
+from lenstui.tui.prompt_sets.plot import SetPlot, side_means
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.prompt_sets.table import SetTable
-from lenstui.tui.prompt_sets.view import SETTLES, rows_short
+from lenstui.tui.prompt_sets.view import OF_LENSES, OF_MODELS, SETTLES, Pairing, rows_short
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import StatusBar, short_name
 from lenstui.tui.shared.still_input import StillInput
@@ -51,6 +51,8 @@ class SetWidgets:
         areas: the lines on outlier scores.
         reference_line: the line that names the file of their reference.
         reference: its input.
+        against_line: the line that names the second side.
+        against: its input.
         plot: the plot of means.
     """
 
@@ -64,6 +66,8 @@ class SetWidgets:
     areas: Static
     reference_line: Horizontal
     reference: StillInput
+    against_line: Horizontal
+    against: StillInput
     plot: SetPlot
 
 
@@ -101,14 +105,14 @@ class SetPainter:
         source = None if run is None else run.source
         rows = () if source is None else source.heading.rows
         chosen = [] if run is None else state.view.of(run.cases, state.columns)
-        is_edited = run is not None and run.is_edited
+        pairing = None if run is None else run.pairing
         methods = () if run is None else run.methods
         self._widgets.table.show(
             chosen,
             state.view,
             rows,
             state.lenses,
-            is_edited=is_edited,
+            pairing=pairing,
             methods=methods,
             has_long_targets=run is not None and run.has_long_targets,
             has_foils=state.has_foils,
@@ -116,8 +120,8 @@ class SetPainter:
             above=state.above,
         )
         readouts = [case.readout for case in chosen]
-        runs = _runs(readouts, state.above, is_edited=is_edited) if chosen else {}
-        self._draw_areas(runs)
+        runs = _runs(readouts, state.above, pairing) if chosen else {}
+        self._draw_areas(runs, rows)
         self._widgets.plot.show(runs, state.mean, rows, self._about)
         self._title()
 
@@ -142,6 +146,8 @@ class SetPainter:
             parts += [short_name(run.source.heading.source.model)] if run.is_stale else []
             edits = "; ".join(run.source.heading.source.edits)
             parts += [f"edited: {printable(edits)}"] if edits else []
+            second = run.source.heading.second
+            parts += [] if second is None else [" → ".join(_short_names(second.names))]
         part = self._widgets.part
         part.border_title = Text.assemble(" · ".join(parts), (f" · {mark}" if mark else "", "bold"))
         columns = self._state.columns
@@ -149,15 +155,21 @@ class SetPainter:
         of_rows = f" · rows: {rows_short(state.rows, state.above)}" if state.rows != SETTLES else ""
         part.border_subtitle = f"by {by}{of_rows}" if run is not None and run.cases else ""
 
-    def _draw_areas(self, runs: Mapping[str, SetMeans]) -> None:
-        """Write the means of the rows that the last columns show, and how well outlier scores tell groups.
+    def _draw_areas(self, runs: Mapping[str, SetMeans], rows: Sequence[str]) -> None:
+        """Write the lines on all cases that are shown.
+
+        They are the means by two sides, those of the rows that the last columns show, and how well outlier
+        scores tell groups.
 
         Args:
             runs: the means over the shown cases.
+            rows: the labels of the rows that were read.
         """
         run, areas, text = self._state.run, self._widgets.areas, Text(overflow="ellipsis")
+        if run is not None and run.pairing in {OF_MODELS, OF_LENSES} and runs:
+            text.append("\n".join(side_means(runs, self._state.mean, rows)))
         if self._state.rows != SETTLES and runs:
-            text.append(self._first_means(runs))
+            text.append("\n" * bool(text)).append(self._first_means(runs))
         if run is not None and run.outliers is not None:
             text.append("\n" * bool(text)).append(self._outliers(run, run.outliers))
         areas.display = bool(text)
@@ -250,7 +262,8 @@ class SetPainter:
                 parts = [f"{done} of {run.total}"]
         if run.end is None and run.source is None:
             read = run.reference_read
-            parts.append("waiting for the model" if read is None else f"reference: {read[0]} of {read[1]}")
+            waiting = run.stage or "waiting for the model"
+            parts.append(waiting if read is None else f"reference: {read[0]} of {read[1]}")
         elif run.end is None and done:
             parts.append(f"{duration((run.total - done) * run.seconds / done)} left")
         parts += [f"{failed} failed"] * bool(failed)
@@ -261,12 +274,18 @@ class SetPainter:
 
 
 def _runs(
-    readouts: Sequence[CaseReadout | FailedCase], above: float, *, is_edited: bool
+    readouts: Sequence[CaseReadout | FailedCase], above: float, pairing: Pairing | None
 ) -> Mapping[str, SetMeans]:
-    """Return the means over some cases, under edits those of either run and of the effect, by their names."""
+    """Return the means over some cases; of two runs those of either and of the difference, by name."""
     from lenstui.readout.sets.means import effects_over, mean_over  # the model thread has imported torch
 
-    if not is_edited:
+    if pairing is None:
         return {"": mean_over(readouts, above=above)}
     effects = effects_over(readouts, above=above)
-    return {"clean": effects.clean, "edited": effects.edited, "effect": effects.effect}
+    return dict(zip(pairing.runs, (effects.clean, effects.edited, effects.effect), strict=True))
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """Return the last parts of the names of two sides; in full where these are the same."""
+    short = [printable(short_name(name)) for name in names]
+    return short if short[0] != short[1] else list(map(printable, names))

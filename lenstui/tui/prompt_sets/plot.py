@@ -40,17 +40,18 @@ class SetPlot(CurvePlot):
 
         Args:
             runs: the means over the cases that are shown, nothing where none was read: under an empty name,
-                or those of the `clean` and the `edited` runs, and their `effect`, which is said.
+                or those of both runs, and of their difference, which is said, under the names of a `Pairing`.
             value: the value whose means are drawn.
             rows: the labels of the rows that were read.
             about: the group and the words of the filter, if not all cases are shown.
         """
         n = max(map(value.n, runs.values()), default=0)
         first = next(filter(None, (value.first_text(means) for means in runs.values())), None)
-        effect = [_effect_text(runs["effect"], value)] if n and "effect" in runs else []
+        *both, difference = runs if len(runs) > 1 else (*runs, "")
+        effect = [_effect_text(difference, runs[difference], value, rows)] if n and difference else []
         said = [value.plotted, f"n = {n}", *([first] if first else []), *effect, *about]
         self.border_title = Text(" · ".join(said))
-        drawn = {run: means for run, means in runs.items() if n and run != "effect"}
+        drawn = {run: runs[run] for run in both if n}
         self.curves = {
             f"{lens} {run}".rstrip(): value.of(of_lens)
             for run, means in drawn.items()
@@ -59,8 +60,8 @@ class SetPlot(CurvePlot):
         lenses = list(next(iter(drawn.values())).lenses) if drawn else []
         marks = [mark for _, (_, mark) in zip(self.curves, cycle(LOOKS), strict=False)]
         keys = [f"{' '.join(marks[at :: len(lenses)])} {lens}" for at, lens in enumerate(lenses)]
-        if "edited" in drawn:
-            keys[0] = f"clean, edited: {keys[0]}"
+        if len(drawn) > 1:
+            keys[0] = f"{', '.join(drawn)}: {keys[0]}"
         if any(error is not None and np.isfinite(error).any() for _, error in self.curves.values()):
             keys.append("bars: ± standard error")
         self.border_subtitle = " · ".join(keys)
@@ -81,10 +82,50 @@ class SetPlot(CurvePlot):
         return even_axis(highest_of(tops, 0.01), value.format)
 
 
-def _effect_text(effect: SetMeans, value: MeanValue) -> str:
-    """Return the mean effect in the last row, in which all lenses agree, with its standard error."""
+def _effect_text(name: str, effect: SetMeans, value: MeanValue, rows: Sequence[str]) -> str:
+    """Return the mean difference of both runs in one row by the first lens, with its standard error."""
     mean, error = value.of(next(iter(effect.lenses.values())))
-    text = f"effect in the last row {value.difference_text(float(mean[-1]))}"
-    if error is None or value.error_format is None or np.isnan(error[-1]):
-        return text
-    return f"{text} ±{value.error_format(float(error[-1]))}"
+    at = telling_row(mean)
+    where = "the last row" if at == len(mean) - 1 else f"row {rows[at]}"
+    return f"{name} in {where} {value.difference_text(float(mean[at]))}{_error_text(value, error, at)}"
+
+
+def telling_row(differences: Array) -> int:
+    """Return the row in which a difference is said: the last; where it is 0 there, the one of the largest.
+
+    Lenses of one model agree in the last row.
+    """
+    if differences[-1] or not np.isfinite(differences).any():
+        return len(differences) - 1
+    return int(np.nanargmax(np.abs(differences)))
+
+
+def side_means(runs: Mapping[str, SetMeans], value: MeanValue, rows: Sequence[str]) -> list[str]:
+    """Return a line for each lens: the means by both sides in one row, and their difference, with errors.
+
+    Args:
+        runs: the means by the first side, the second, and of their paired differences, by their names.
+        value: the value of which they are the means.
+        rows: the labels of the rows that were read.
+    """
+    *sides, difference = runs.items()
+    lines = []
+    for lens, of_lens in difference[1].lenses.items():
+        mean, error = value.of(of_lens)
+        at = telling_row(mean)
+        parts = []
+        for name, means in sides:
+            of_side, error_of_side = value.of(means.lenses[lens])
+            text = value.format(float(of_side[at]))
+            parts.append(f"{name} {text}{_error_text(value, error_of_side, at)}")
+        text = value.difference_text(float(mean[at]))
+        parts.append(f"{difference[0]} {text}{_error_text(value, error, at)}")
+        lines.append(f"{lens}, row {rows[at]}: {', '.join(parts)}")
+    return lines
+
+
+def _error_text(value: MeanValue, error: Array | None, at: int) -> str:
+    """Return the standard error of a mean in a row, behind it; nothing where there is none."""
+    if error is None or value.error_format is None or np.isnan(error[at]):
+        return ""
+    return f" ±{value.error_format(float(error[at]))}"

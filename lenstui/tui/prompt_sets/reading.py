@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lenstui.edits.edit import Edit, have_directions
+from lenstui.edits.language import begins_as_edit, parse_edits
 from lenstui.export.names import shown_path
 from lenstui.jobs.messages import Post
 from lenstui.jobs.set_messages import CasesRead, SetEnd, SetEnded, SetOpened, SetStarted
 from lenstui.jobs.sets import NO_MODEL, SetRequest
 from lenstui.readout.sets.prompts import EXAMPLES
+from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
 from lenstui.texts.files import listed
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
@@ -20,6 +22,8 @@ from lenstui.tui.shared.file_dialogs import OpenPrompts
 
 OTHERS_EDITS = "The active side's edits are of another model: the open model reads the prompts clean."
 NOT_READING = "Nothing is being read."
+ONE_SIDE_ALONE = "Outlier scores are of one side: an empty line behind d ends the second, behind o scores."
+CLEAN_AGAINST = "The second side is held against the clean run: the edits of Explore are left out."
 CLEAN_ALONE = "Outlier scores are of clean runs: in Explore W takes the edits away; o names no reference."
 IN_USE = "A lens is in training: the prompts are read through the one in use, beside it."
 
@@ -78,9 +82,13 @@ class SetReader:
         state.is_naming = False
         number = 1 if state.asked is None else state.asked.number + 1
         reading = replace(self._services.shown_reading, sublayers=False)  # sublayers are of one prompt
-        edits, kind = self._edits()
-        if edits and state.reference:
-            self._painter.say(CLEAN_ALONE, wrong=True)
+        try:
+            edits, kind = self._edits()
+        except LensError as error:
+            self._painter.say(str(error), wrong=True)
+            return
+        if state.reference and (edits or state.against):
+            self._painter.say(CLEAN_ALONE if edits else ONE_SIDE_ALONE, wrong=True)
             return
         state.asked = SetRequest(
             number,
@@ -91,6 +99,7 @@ class SetReader:
             kind,
             reference=state.reference,
             above=state.above,
+            against="" if edits else state.against,
         )
         state.is_opening = True
         self._painter.say("opening the file …")
@@ -99,15 +108,24 @@ class SetReader:
         self._services.sets.read(state.asked, self._post)
 
     def _edits(self) -> tuple[tuple[Edit, ...], str | None]:
-        """Return the edits of Explore's active side, and the only kind of lens that they are for, if any.
+        """Return the edits of the prompts, and the only kind of lens that they are for, if any.
 
-        Words in edits have their directions through the lens of the side.
+        They are those that the line of the second side names; where it names nothing, those of Explore's
+        active side. Words in edits have their directions through the lens of that side.
+
+        Raises:
+            LensError: if what the line names is no edit, though it begins as one.
         """
-        model, active = self._services.model, self._services.active_side
+        model, active, against = self._services.model, self._services.active_side, self._state.against
         if model is None or active >= len(model.sides):
             return (), None
         side = model.sides[active]
         edits = side.edits.in_force
+        if against:
+            if edits:
+                self._services.tell(CLEAN_AGAINST)
+            typed = parse_edits(against) if begins_as_edit(against) else ()
+            return typed, side.kind if have_directions(typed) else None
         if edits and side.model_number != model.sides[0].model_number:
             self._services.tell(OTHERS_EDITS)
             return (), None

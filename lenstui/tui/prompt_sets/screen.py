@@ -22,8 +22,10 @@ from lenstui.jobs.set_messages import (
     SetOpened,
     SetStarted,
     SetWritten,
+    SideOpening,
 )
 from lenstui.readout.sets.prompts import EXAMPLES
+from lenstui.tui.prompt_sets.against import NO_SECOND, SetAgainst
 from lenstui.tui.prompt_sets.export import SetExport
 from lenstui.tui.prompt_sets.first_rows import SetFirstRows
 from lenstui.tui.prompt_sets.menu import menu_of, why_no_cases, why_no_groups, why_not_beside, why_not_open
@@ -98,6 +100,10 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             tooltip="Choose the file of the reference set from any folder",
         ),
         Binding(
+            "d", "against", "Two sides", show=False, id="prompts.against",
+            tooltip="A second side, a model, lens or edits, and the difference: name it",
+        ),
+        Binding(
             "n", "normal", "Normal group", show=False, id="prompts.normal",
             tooltip="This prompt's group is the normal one, from which AUROC tells the others",
         ),
@@ -162,12 +168,15 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             Static(id="set-areas"),
             Horizontal(id="set-reference-line"),
             StillInput(restrict=ONE_LINE, placeholder=NO_REFERENCE, id="set-reference"),
+            Horizontal(id="set-against-line"),
+            StillInput(restrict=ONE_LINE, placeholder=NO_SECOND, id="set-against"),
             SetPlot(),
         )
         post = services.post_to(self)
         self.painter = SetPainter(state, widgets)
         self.reader = SetReader(state, widgets, services, self.painter, post)
         self.outliers = SetOutliers(state, widgets, services, self.painter, self.reader)
+        self.against = SetAgainst(state, widgets, services, self.painter, self.reader)
         self.first_rows = SetFirstRows(state, services, self.painter)
         self.export = SetExport(state, services, post)
 
@@ -183,6 +192,9 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         with widgets.reference_line:
             yield Label("reference", id="set-reference-label")
             yield widgets.reference
+        with widgets.against_line:
+            yield Label("against", id="set-against-label")
+            yield widgets.against
         yield widgets.said
         with Container(id="set-parts"):
             with widgets.part:
@@ -325,6 +337,21 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         """Show how much of the reference set was read."""
         self.outliers.count(message)
 
+    # ── two sides ────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_against(self) -> None:
+        """Show the line that names the second side, and put the focus there."""
+        self.against.name()
+
+    @on(Input.Submitted, "#set-against")
+    def take_against(self) -> None:
+        """Read the prompts anew, by the second side that the line names, too, if any."""
+        self.against.take()
+
+    def on_side_opening(self, message: SideOpening) -> None:
+        """Show what is done to open the second side."""
+        self.against.say_stage(message)
+
     # ── leaving ──────────────────────────────────────────────────────────────────────────────────────────
 
     def action_back(self) -> None:
@@ -335,6 +362,8 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
             self.found()
         elif self.focused is self.widgets.reference:
             self.outliers.leave()
+        elif self.focused is self.widgets.against:
+            self.against.leave()
         elif self.focused is not table and self.state.run is not None:
             table.focus()
         elif self.state.is_reading:

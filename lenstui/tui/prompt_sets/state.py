@@ -11,7 +11,16 @@ from lenstui.jobs.sets import SetRequest
 from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.mean_values import MeanValue, shown_means
 from lenstui.readout.sets.outlier_methods import OutlierMethod
-from lenstui.tui.prompt_sets.view import SETTLES, SetView, SortColumn, sort_columns
+from lenstui.tui.prompt_sets.view import (
+    OF_EDITS,
+    OF_LENSES,
+    OF_MODELS,
+    SETTLES,
+    Pairing,
+    SetView,
+    SortColumn,
+    sort_columns,
+)
 
 if TYPE_CHECKING:  # these need torch
     from lenstui.export.set_outliers import OutlierFacts
@@ -40,6 +49,7 @@ class SetRun:
             are; None where it has none.
         normal: the group of normal prompts, if the user chose one; else it is the first.
         areas: how well the scores tell groups apart; none before all cases are read.
+        stage: what is done to open the second side; empty for nothing.
     """
 
     request: SetRequest
@@ -58,6 +68,7 @@ class SetRun:
     reference_read: tuple[int, int] | None = None
     normal: str | None = None
     areas: Sequence[Separation] = ()
+    stage: str = ""
 
     @property
     def lenses(self) -> Sequence[str]:
@@ -65,9 +76,14 @@ class SetRun:
         return () if self.source is None else self.source.lenses
 
     @property
-    def is_edited(self) -> bool:
-        """Whether each prompt is read under edits, besides being read clean."""
-        return self.source is not None and bool(self.source.edits)
+    def pairing(self) -> Pairing | None:
+        """What both runs of each prompt are: clean and edited, or by two sides; None for one run."""
+        if self.source is None:
+            return None
+        second = self.source.heading.second
+        if second is not None:
+            return OF_MODELS if second.is_model else OF_LENSES
+        return OF_EDITS if self.source.edits else None
 
     @property
     def has_long_targets(self) -> bool:
@@ -102,6 +118,7 @@ class SetState:
         view: the sorting and the filter of the cases.
         plotted: the key of the value whose means are plotted.
         reference: the file of the reference of outlier scores as it was typed; empty for none.
+        against: the second side as it was typed, a model, a lens or edits; empty for none.
         rows: which rows the last columns show: `settles`, those where the top-1 settles, or the key of a
             first row of the target.
         above: the limit of the first row where the target's probability is above it.
@@ -114,6 +131,7 @@ class SetState:
     view: SetView = field(default_factory=SetView)
     plotted: str = shown_means()[0].key
     reference: str = ""
+    against: str = ""
     rows: str = SETTLES
     above: float = ABOVE
 
@@ -149,7 +167,7 @@ class SetState:
             return sort_columns(())
         return sort_columns(
             self.lenses,
-            is_edited=self.run.is_edited,
+            pairing=self.run.pairing,
             methods=self.run.methods,
             has_long_targets=self.run.has_long_targets,
             has_foils=self.has_foils,

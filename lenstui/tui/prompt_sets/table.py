@@ -31,7 +31,7 @@ from lenstui.readout.sets.first_rows import ABOVE
 from lenstui.readout.sets.outlier_methods import OutlierMethod
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import NONE
-from lenstui.tui.prompt_sets.view import SETTLES, SetView, rows_of, rows_short
+from lenstui.tui.prompt_sets.view import SETTLES, Pairing, SetView, rows_of, rows_short
 from lenstui.tui.shared.step_scroll import StepScroll
 
 _Item = TypeVar("_Item")
@@ -39,7 +39,7 @@ _Item = TypeVar("_Item")
 _PROMPT, _FINAL, _TARGET = 1, 2, 4  # columns of words
 _NARROW = 100  # cells; in fewer, the tokens leave room to the prompts
 _LEAST_PROMPT = 8
-_EFFECT = 7  # cells of the effect of edits, with the mark of the sorting
+_EFFECT = 7  # cells of the difference of both runs, with the mark of the sorting
 _WHOLE = 7  # cells of the log-probability of the whole target
 _DIFFERENCE = 6  # cells of the logit difference with the foil
 
@@ -89,7 +89,7 @@ class SetTable(StepScroll, can_focus=True):
         self._view = SetView()
         self._rows: Sequence[str] = ()
         self._lenses: Sequence[str] = ()
-        self._is_edited = False
+        self._pairing: Pairing | None = None
         self._methods: Sequence[OutlierMethod] = ()
         self._has_long_targets = self._has_foils = False
         self._of_rows, self._above = SETTLES, ABOVE
@@ -112,7 +112,7 @@ class SetTable(StepScroll, can_focus=True):
         rows: Sequence[str],
         lenses: Sequence[str],
         *,
-        is_edited: bool = False,
+        pairing: Pairing | None = None,
         methods: Sequence[OutlierMethod] = (),
         has_long_targets: bool = False,
         has_foils: bool = False,
@@ -126,7 +126,7 @@ class SetTable(StepScroll, can_focus=True):
             view: the sorting of the cases.
             rows: the labels of the rows that were read.
             lenses: the keys of the lenses.
-            is_edited: whether the cases are read under edits, whose effect gets a column.
+            pairing: what both runs are, where the cases are read twice, whose difference gets a column.
             methods: the methods of their outlier scores, each of which gets one.
             has_long_targets: whether any target is several tokens, whose log-probability gets one.
             has_foils: whether any case has a foil, the logit difference with which gets one.
@@ -134,7 +134,7 @@ class SetTable(StepScroll, can_focus=True):
             above: the limit of the first row where the target's probability is above it.
         """
         before = self.chosen
-        self._is_edited, self._methods = is_edited, methods
+        self._pairing, self._methods = pairing, methods
         self._has_long_targets, self._has_foils = has_long_targets, has_foils
         self._of_rows, self._above = of_rows, above
         self._cases, self._view, self._rows, self._lenses = cases, view, rows, lenses
@@ -215,7 +215,7 @@ class SetTable(StepScroll, can_focus=True):
 
     def _some(self, whole: _Item, difference: _Item, effect: _Item) -> list[_Item]:
         """Return those of three that columns are there for, which not every set has."""
-        there = (self._has_long_targets, self._has_foils, self._is_edited)
+        there = (self._has_long_targets, self._has_foils, self._pairing is not None)
         return [each for each, is_there in zip((whole, difference, effect), there, strict=True) if is_there]
 
     def _settling(self, width: int) -> list[str]:
@@ -232,7 +232,7 @@ class SetTable(StepScroll, can_focus=True):
 
     def _headings(self, width: int) -> Strip:
         scores = [method.short for method in self._methods]
-        some = self._some("whole", "− foil", "effect")
+        some = self._some("whole", "− foil", "" if self._pairing is None else self._pairing.heading)
         names = ["", "prompt", "final", "prob", "target", "prob", "rank", *some, *scores]
         names += self._settling(width)
         quiet = self.get_component_rich_style("set-table--heading")

@@ -44,13 +44,37 @@ _SAME_FOR_ALL_LENSES = (
 
 _WHOLE = SortColumn("log p of the whole target", lambda line: line.whole_logprob)
 _DIFFERENCE = SortColumn("logit of target − foil", lambda line: line.logit_diff)
-_EFFECT = SortColumn("effect on the target's probability", lambda line: line.effect)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What both runs of each prompt are, where it is read twice, and their difference in the table.
+
+    Attributes:
+        runs: the names of the first run, the second, and their difference, as in `runs_of`.
+        label: the full name of the column of the target's probability, second minus first.
+        heading: its heading.
+    """
+
+    runs: tuple[str, str, str]
+    label: str
+    heading: str
+
+
+OF_EDITS = Pairing(("clean", "edited", "effect"), "effect on the target's probability", "effect")
+_SIDES = ("first", "second", "difference")
+OF_MODELS = Pairing(_SIDES, "target's probability, second − first", "differ")
+OF_LENSES = Pairing(_SIDES, "target's probability, second − first, mean of the rows below the last", "differ")
+
+
+def _effect(line: CaseLine) -> Key:
+    return line.effect
 
 
 def sort_columns(
     lenses: Sequence[str],
     *,
-    is_edited: bool = False,
+    pairing: Pairing | None = None,
     methods: Sequence[OutlierMethod] = (),
     has_long_targets: bool = False,
     has_foils: bool = False,
@@ -61,7 +85,7 @@ def sort_columns(
 
     Args:
         lenses: the keys of the lenses.
-        is_edited: whether the prompts are read clean and under edits.
+        pairing: what both runs are, where each prompt is read twice.
         methods: the methods of their outlier scores.
         has_long_targets: whether any target is several tokens.
         has_foils: whether any of them has a foil.
@@ -73,8 +97,9 @@ def sort_columns(
         SortColumn(rows_label(rows, above).format(lens_title(key)), _row(rows, place))
         for place, key in enumerate(lenses)
     )
-    some = ((_WHOLE, has_long_targets), (_DIFFERENCE, has_foils), (_EFFECT, is_edited))
-    return (*_SAME_FOR_ALL_LENSES, *(column for column, there in some if there), *scores, *of_rows)
+    some = [_WHOLE] * has_long_targets + [_DIFFERENCE] * has_foils
+    some += [] if pairing is None else [SortColumn(pairing.label, _effect)]
+    return (*_SAME_FOR_ALL_LENSES, *some, *scores, *of_rows)
 
 
 def _score(place: int) -> Callable[[CaseLine], Key]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenstui.support.state_file import read_state, write_state
-from lenstui.support.turns import Conversation, text_of
+
+if TYPE_CHECKING:
+    from lenstui.support.turns import Conversation
 
 VERSION = 1
 MOST = 300  # prompts that are kept
@@ -38,7 +41,8 @@ class History:
 
     def add(self, prompt: str | Conversation) -> None:
         """Keep a prompt that was read, beside those that other programs have added meanwhile."""
-        if not prompt or len(text_of(prompt)) > LONGEST:
+        text = prompt if isinstance(prompt, str) else prompt.text
+        if not text or len(text) > LONGEST:
             return
         known = self._read() or self.prompts
         if known[-1:] == (prompt,):
@@ -58,11 +62,18 @@ class History:
         prompts = found.get("prompts")
         if not isinstance(prompts, list):
             return ()
-        read = (each if isinstance(each, str) else Conversation.of_plain(each) for each in prompts)
+        read = (each if isinstance(each, str) else _turns(each) for each in prompts)
         return tuple(prompt for prompt in read if prompt)[-MOST:]
 
     def _note(self, trouble: str | None) -> None:
         self.trouble = self.trouble or trouble
+
+
+def _turns(plain: object) -> Conversation | None:
+    """Return turns from plain values; None if they are none."""
+    from lenstui.support.turns import Conversation  # most prompts are texts, and the first paint waits
+
+    return Conversation.of_plain(plain)
 
 
 class Walk:

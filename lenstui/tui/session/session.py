@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from lenstui.lens.kinds import LOGIT
+from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
 from lenstui.support.state_file import read_state, write_state
-from lenstui.support.turns import Conversation
 from lenstui.tui.grid.grid import MAX_DEPTH
-from lenstui.tui.grid.pins import PLOTTED
+from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.session.fit_texts import FitTexts
 from lenstui.tui.session.model_key import model_key
 
@@ -140,8 +140,6 @@ class Session:
             return start, None
         name = start.adapter or start.model or self._model
         if start.demo or start.typed is not None:
-            from lenstui.model.hub import BUNDLED_MODEL, DEFAULT_MODEL  # the first paint mostly needs no such
-
             name = start.adapter or (BUNDLED_MODEL if start.demo else start.model or DEFAULT_MODEL)
         if name is None:
             return start, None
@@ -150,8 +148,12 @@ class Session:
             is_known = again.lens is not None or bool(again.others)
             return (replace(start, again=again) if is_known else start), None
         look = Look.read(self._models.get(model_key(name)))
-        turns, again = Conversation.of_plain(look.turns), look.again(name, start.revision)
-        return replace(start, prompt=look.prompt or None, turns=turns, again=again), look
+        start = replace(start, prompt=look.prompt or None, turns=None, again=look.again(name, start.revision))
+        if look.turns:
+            from lenstui.support.turns import Conversation  # most prompts are texts
+
+            start = replace(start, turns=Conversation.of_plain(look.turns))
+        return start, look
 
     def again(self, model: str, revision: str | None) -> Again:
         """Return what is known of a model from its last look: the lens that was chosen for it."""

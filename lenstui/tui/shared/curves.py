@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from textual_hires_canvas import HiResMode
 
-from lenstui.tui.shared.axis import Axis
 from lenstui.tui.shared.plot import Plot
 from lenstui.tui.shared.themes import rich_colour
+
+if TYPE_CHECKING:
+    from lenstui.tui.shared.axis import Axis
 
 Array = npt.NDArray[np.float64]
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lenstui.export.command import resume_command
 from lenstui.fitting.plan import unit_of
 from lenstui.jobs.fit_messages import FitStatus, Phase
-from lenstui.readout.cells import FloatArray
 from lenstui.support.duration import duration
+
+if TYPE_CHECKING:
+    from lenstui.readout.cells import FloatArray
 
 PRESETS: Mapping[str, str] = {
     "quick": "closed form, then 32 steps: within minutes",

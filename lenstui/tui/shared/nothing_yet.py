@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from lenstui.jobs.instant_messages import InstantPhase, InstantStatus
+from typing import TYPE_CHECKING
+
 from lenstui.lens.kinds import TUNED
 from lenstui.lens.names import kind_word
 
-_NO_INSTANT = InstantStatus()
+if TYPE_CHECKING:
+    from lenstui.jobs.instant_messages import InstantStatus
 
 NO_MODEL = "No model yet: m opens one."
 NO_PROMPT = "No prompt yet: i types one, Enter reads it."
@@ -16,17 +18,20 @@ NO_LENSES = "No lenses yet: t in Explore trains one, b opens one from any folder
 NO_PROMPTS = "No prompts yet: f names a file of them, Enter reads it."
 
 
-def no_lens(kind: str, instant: InstantStatus = _NO_INSTANT) -> str:
+def no_lens(kind: str, instant: InstantStatus | None = None) -> str:
     """Return that there is no lens of a kind yet for a model, and how to get one.
 
     Args:
         kind: the kind of lens.
-        instant: the status of the open model's instant lens, which is a tuned lens.
+        instant: the status of the open model's instant lens, which is a tuned lens; None for none.
     """
+    from lenstui.jobs.instant_messages import InstantPhase  # the first paint can do without
+
     none = f"No {kind_word(kind)} lens yet"
-    if kind == TUNED and instant.phase is InstantPhase.WORKING:
+    phase = None if instant is None or kind != TUNED else instant.phase
+    if instant is not None and phase is InstantPhase.WORKING:
         left = "" if instant.seconds is None else f", {instant.seconds} s"
         return f"{none}, but an instant one soon: {instant.doing}{left}"
-    if kind == TUNED and instant.phase is InstantPhase.OFFERED:
+    if instant is not None and phase is InstantPhase.OFFERED:
         return f"{none}: t trains one, o opens one, O makes one {instant.reason}."
     return f"{none}: t trains one, o opens one."

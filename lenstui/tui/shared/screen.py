@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.await_complete import AwaitComplete
 from textual.geometry import Offset
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 
-from lenstui.jobs.export_messages import ViewKept
 from lenstui.support.printable import printable
+
+if TYPE_CHECKING:
+    from lenstui.jobs.export_messages import ViewKept
 
 
 class AppScreen(Screen[ScreenResultType]):

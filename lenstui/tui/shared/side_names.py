@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from lenstui.edits.edit import have_directions
 from lenstui.lens.kinds import first_kinds
 from lenstui.lens.names import INSTANT, OF_BASE, kind_word
-from lenstui.opening.side_facts import SideFacts, are_of_one_model, is_edited_run
 from lenstui.support.cell_width import clip
 from lenstui.support.printable import printable
+
+if TYPE_CHECKING:
+    from lenstui.opening.side_facts import SideFacts
 
 _PROMPT_WIDTHS = range(120, 8, -4)  # widths of a prompt in a title, the widest first
 EDITED = " · edited"  # behind the title of a side under edits
@@ -38,6 +40,8 @@ class SideNames:
     @classmethod
     def of(cls, sides: Sequence[SideFacts]) -> SideNames:
         """Return names by which the sides are told apart: those of their lenses, or else of their places."""
+        from lenstui.opening.side_facts import are_of_one_model, is_edited_run  # the first paint has no side
+
         one_prompt = all(side.prompt is None for side in sides)
         one_model = are_of_one_model(sides)
         outputs = tuple(map(_run, sides))
@@ -74,7 +78,10 @@ class SideNames:
 
 def _run(side: SideFacts) -> tuple[object, ...]:
     """Return what is equal for sides that end in the same last row."""
-    edits = side.edits.in_force
+    if not (edits := side.edits.in_force):
+        return side.model_number, side.prompt, edits, None
+    from lenstui.edits.edit import have_directions  # the first paint can do without
+
     lens = (side.kind, side.lens) if have_directions(edits) else None
     return side.model_number, side.prompt, edits, lens
 
@@ -92,7 +99,9 @@ def _of_clean_and_edited(sides: Sequence[SideFacts], outputs: tuple[tuple[object
 
 def first_names() -> SideNames:
     """Return the names of the sides while no model is open: those of the first two kinds of lens."""
-    return SideNames.of([SideFacts("", None, "", 0, kind) for kind in first_kinds()])
+    words = tuple(map(kind_word, first_kinds()))
+    lenses = tuple(f"{word} lens" for word in words)
+    return SideNames(words, lenses, tuple((lens, lens) for lens in lenses), ((),) * len(lenses))
 
 
 def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
@@ -101,6 +110,8 @@ def side_name(side: SideFacts, sides: Sequence[SideFacts]) -> str:
         return "a second prompt"
     if side.edits:
         return "an edited run"
+    from lenstui.opening.side_facts import are_of_one_model
+
     if are_of_one_model(sides):
         return printable(side.lens or f"the {kind_word(side.kind)} lens")
     return told_apart(sides)[sides.index(side)]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from lenstui.jobs.fit_messages import FitStatus
-from lenstui.jobs.messages import OpenModel
 from lenstui.lens.names import INSTANT
 from lenstui.support.printable import printable
-from lenstui.tui.shared.fit_words import glances
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.side_names import side_name
+
+if TYPE_CHECKING:
+    from lenstui.jobs.fit_messages import FitStatus
+    from lenstui.jobs.messages import OpenModel
 
 
 class StatusBar(Widget):
@@ -92,6 +93,8 @@ class StatusBar(Widget):
         self, full: Text, brandless: Text, brief: Text, fit: FitStatus
     ) -> list[tuple[Text, Text]]:
         """Return the lines during a fit: its progress takes the place of the lens, and is shortened last."""
+        from lenstui.tui.shared.fit_words import glances  # the first paint can do without
+
         first, *others = (shown(glance, style=self._style("fit")) for glance in glances(fit))
         shorter = [(brief, glance) for glance in others]
         return [(full, first), (brandless, first), (brief, first), *shorter, (brief, Text())]

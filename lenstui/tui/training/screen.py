@@ -22,8 +22,9 @@ from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage
 from lenstui.lens.kinds import TUNED
 from lenstui.texts.bundled import text_for
 from lenstui.texts.documents import Documents
+from lenstui.tui.fitted_cells import FittedCells
 from lenstui.tui.lenses.saving import LensSaving
-from lenstui.tui.services import FittedCells, Services
+from lenstui.tui.services import Services
 from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.file_dialogs import OpenText
 from lenstui.tui.shared.fit_words import mean

@@ -22,8 +22,9 @@ from lenstui.opening.side_reading import SideTile
 from lenstui.readout.cells import Cells
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.pin_list import PinList
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
-from tests.tui.pilots.looking import place
+from tests.tui.pilots.looking import place, until
 
 SIZES = [(200, 50), (120, 40), (80, 24)]
 EVERY_SIZE = [*SIZES, (160, 45), (60, 20)]
@@ -71,6 +72,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> LenstuiApp:
 async def show(pilot: Pilot[None], model: OpenModel = MODEL) -> None:
     """Post what the model thread would."""
     explore = pilot.app.explore  # type: ignore[attr-defined]
+    await until(pilot, lambda: bool(explore.query(PinList)))  # no model is loaded before the screen is whole
     pilot.app.post_message(ModelLoaded(model))
     await pilot.pause()
     explore.post_message(ReadStarted(1, COLUMNS, 0, model.rows))

@@ -1,4 +1,4 @@
-"""Two sides of a prompt set on the command line: opened, and what is said of them."""
+"""Two sides of a prompt set: opened, read, and what is said of them in files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.cli.against import AskedAgainst, open_side
+from lenstui.opening.second_side import AskedAgainst, OpenedSide, open_side
 from lenstui.readout.reading import Reading
 from lenstui.support.errors import LensError
 
@@ -29,6 +29,7 @@ class TwoSides:
         second: the second.
         reading: how each prompt is read; the last row alone, where the models are not of the same depth.
         facts: what is said of the second side.
+        opened: the second side's model with its lenses.
         remarks: remarks for the user.
     """
 
@@ -36,7 +37,34 @@ class TwoSides:
     second: SetSide
     reading: Reading
     facts: SecondSide
+    opened: Opened
     remarks: tuple[str, ...]
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `lenstui read --prompts` that request the second side, wherever they are typed.
+
+        Raises:
+            LensError: if none do, as it is the bundled model, or a lens in no file.
+        """
+        from lenstui.lens.kinds import LOGIT, made_lens
+        from lenstui.model.name import BUNDLED_MODEL
+        from lenstui.opening.opened import files_to_name
+
+        lenses = tuple(self.second.lenses.values())
+        if any(made_lens(lens.kind) is None and (not lens.file or not lens.file.exists()) for lens in lenses):
+            raise LensError("No command reads the same: the second side's lens is in no file.")
+        if not self.facts.is_model:
+            return [f"--against-lens={each.file.absolute() if each.file else LOGIT}" for each in lenses]
+        source = self.facts.source.from_anywhere
+        if source.model == BUNDLED_MODEL:
+            raise LensError("No command reads the same: the bundled model is the first of two there.")
+        words = [f"--against-model={source.model}"]
+        words += [] if source.revision is None else [f"--against-revision={source.revision}"]
+        return [
+            *words,
+            *(f"--against-lens={file.absolute()}" for file in files_to_name(self.opened, lenses)),
+        ]
 
     @property
     def lenses(self) -> Sequence[Lens]:
@@ -61,7 +89,7 @@ def open_two_sides(
     reading: Reading,
     on_stage: Callable[[str], None],
 ) -> TwoSides:
-    """Open the second side, and choose the lenses that both are read through.
+    """Open the second side of a prompt set, as `two_sides` has it.
 
     Args:
         first: the first side.
@@ -73,13 +101,27 @@ def open_two_sides(
     Raises:
         LensError: if it cannot be opened, does not have the tokens of the first, or none of these lenses.
     """
+    return two_sides(first, lenses, open_side(first, asked, on_stage), reading)
+
+
+def two_sides(first: Opened, lenses: Sequence[Lens], side: OpenedSide, reading: Reading) -> TwoSides:
+    """Return two open sides with the lenses that both are read through.
+
+    Args:
+        first: the first side.
+        lenses: its lenses that were asked for.
+        side: the second.
+        reading: how each prompt is read.
+
+    Raises:
+        LensError: if both have none of these lenses.
+    """
     from lenstui.export.set_tidy import SecondSide
     from lenstui.lens.lens import lens_keys
     from lenstui.lens.logit import LogitLens
     from lenstui.opening.opened import source_of
     from lenstui.readout.sets.sides import LAST_ROW, SetSide
 
-    side = open_side(first, asked, on_stage)
     mine = dict(zip(lens_keys(first.lenses), first.lenses, strict=True))
     if not side.is_model:
         pairs = dict(side.lenses)  # one lens against another, whatever else was asked for
@@ -97,7 +139,8 @@ def open_two_sides(
         SetSide(first.model, {key: mine[key] for key in pairs}),
         SetSide(side.opened.model, pairs),
         reading,
-        SecondSide(sources[1], _names(sources, is_model=side.is_model)),
+        SecondSide(sources[1], _names(sources, is_model=side.is_model), side.is_model),
+        side.opened,
         side.remarks,
     )
 
