@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -79,8 +80,8 @@ def _order(count: int, seed: int, number: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(mixed_seed(seed, number)))
 
 
-def mixed_seed(*numbers: int) -> int:
-    """Return a 32-bit seed made of several numbers, since PyTorch uses no more bits."""
+def mixed_seed(*numbers: int | str) -> int:
+    """Return a 32-bit seed made of several numbers or words, since PyTorch uses no more bits."""
     return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
 
 
@@ -105,6 +106,7 @@ class FitState:
         loss: the mean loss of the last step, nats, `[rows]`; None before the first step.
         logit_lens_kl: KL(final ‖ logit lens) on the held-out text, nats, `[rows]`; None until measured.
         held_out_kl: KL(final ‖ tuned lens) on it, when last measured, nats, `[rows]`; None until measured.
+        held_out_error: the standard error of its mean over the rows, nats; NaN where there is none.
         measured_step: the step at which that was measured; -1 before the closed form.
         measured_tokens: the number of held-out columns that it was measured on.
         history: all that was measured so far, as `lens/fit_history` keeps it.
@@ -126,6 +128,7 @@ class FitState:
     loss: Tensor | None = None
     logit_lens_kl: Tensor | None = None
     held_out_kl: Tensor | None = None
+    held_out_error: float = math.nan
     measured_step: int = -1
     measured_tokens: int = 0
     history: list[Mapping[str, Any]] = field(default_factory=list)
@@ -226,7 +229,8 @@ class FitState:
 
 _PLAIN = (
     "loss_sums", "solved_rows", "step", "position", "blocks_in_step", "tokens", "seconds", "step_seconds",
-    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "measured_step", "measured_tokens",
+    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "held_out_error",
+    "measured_step", "measured_tokens",
 )  # fmt: skip
 
 
@@ -240,6 +244,8 @@ class Fit:
         options: the options, adapted to the model.
         state: the current state, which `fit_steps` advances.
         data: the names of the texts.
+        held_out_states: the hidden states of held-out blocks that are kept, by the number of the block,
+            `[L + 1, cols, d]`; in no checkpoint.
     """
 
     model: Model
@@ -247,6 +253,7 @@ class Fit:
     options: FitOptions
     state: FitState
     data: tuple[str, ...] = ()
+    held_out_states: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def blocks_per_step(self) -> int:
@@ -260,6 +267,9 @@ class Fit:
         for block in (*self.blocks.train, *self.blocks.held_out):
             digest.update(block.numpy().tobytes())
         return digest.hexdigest()
+
+
+_NEWTON_SCHULZ = 3  # iterations of Muon; its usual 5 reach no lower KL and take longer
 
 
 def _optimizers(
@@ -284,7 +294,12 @@ def _optimizers(
     if options.optimizer == "adam" or not matrices:
         return [torch.optim.AdamW([*matrices, *offsets], options.lr, weight_decay=decay)]
     muon = torch.optim.Muon(
-        matrices, options.lr, weight_decay=decay, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"
+        matrices,
+        options.lr,
+        weight_decay=decay,
+        momentum=options.momentum,
+        ns_steps=_NEWTON_SCHULZ,
+        adjust_lr_fn="match_rms_adamw",
     )
     return [muon, torch.optim.AdamW(offsets, options.lr, weight_decay=decay)]
 
