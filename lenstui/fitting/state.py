@@ -17,6 +17,7 @@ from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.options import FitOptions
 from lenstui.lens.fit_history import KEY, history_of
+from lenstui.lens.formats.header import is_history
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
@@ -202,8 +203,7 @@ class FitState:
         self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
         for name in _PLAIN:
             setattr(self, name, kept[name])
-        # Older checkpoints do not have it.
-        self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
+        self.history = [point.plain for point in history_of(kept)]
         self.loss_sums = self.loss_sums.to(parameters[0].device)
 
     def _schema(self) -> schema.Schema:
@@ -223,7 +223,9 @@ class FitState:
             ),
             **dict.fromkeys(("seconds", "step_seconds", "measure_seconds"), schema.duration),
             **dict.fromkeys(("loss", "logit_lens_kl", "held_out_kl"), schema.optional(by_row)),
+            "held_out_error": lambda kept: isinstance(kept, float),  # NaN too
             "loss_sums": by_row,
+            KEY: is_history,
         }
 
 
