@@ -7,10 +7,12 @@ the cell in full follows the sides before Explore shows them.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.binding import Binding
 from textual.message import Message
 
 from lenstui.jobs import export_messages, fit_messages, instant_messages, messages
@@ -28,6 +30,7 @@ from lenstui.jobs.messages import (
 from lenstui.opening.side_reading import SideTile
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.keys import KEYS
 from lenstui.tui.explore.screen import Explore
 from tests.tui.pilots.still import MODEL
 
@@ -163,6 +166,15 @@ def test_a_message_has_one_handler(kind: type[Message]) -> None:
     assert len(of_explore) == (kind.__name__ not in OF_THE_APP | OF_OTHER_SCREENS)
     assert len(of_app) <= 1
     assert (kind.__name__ in OF_THE_APP) <= len(of_app)
+
+
+def test_every_key_goes_to_a_part_that_there_is() -> None:
+    parts = LenstuiApp(Start()).explore.parts
+    asked = [re.match(r"do\('(\w+)', '(\w+)'", key.action) for key in KEYS if isinstance(key, Binding)]
+    found = [match.groups() for match in asked if match]
+    assert len(found) > 20
+    for part, method in found:
+        assert callable(getattr(getattr(parts, part), method))
 
 
 def test_no_part_knows_the_screen() -> None:
