@@ -17,6 +17,7 @@ from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.options import FitOptions
 from lenstui.lens.fit_history import KEY, history_of
+from lenstui.lens.formats.header import is_history
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 
@@ -190,6 +191,8 @@ class FitState:
             LensError: if it does not agree with the schema of such a state.
         """
         schema.check_state(kept, self._schema())
+        history = kept.get(KEY, [])  # which older checkpoints do not have
+        schema.check_state({KEY: history}, {KEY: is_history})
         parameters = [*self.weights, *self.biases]
         values = [*kept["weights"], *kept["biases"]]
         for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
@@ -202,8 +205,7 @@ class FitState:
         self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
         for name in _PLAIN:
             setattr(self, name, kept[name])
-        # Older checkpoints do not have it.
-        self.history = [point.plain for point in history_of({KEY: kept.get(KEY)})]
+        self.history = [point.plain for point in history_of({KEY: history})]
         self.loss_sums = self.loss_sums.to(parameters[0].device)
 
     def _schema(self) -> schema.Schema:

@@ -112,7 +112,7 @@ def _is_fingerprint(value: object) -> bool:
     )
 
 
-def _is_history(value: object) -> bool:
+def is_history(value: object) -> bool:
     """Return whether a value is what `lens/fit_history` keeps."""
     if not isinstance(value, list) or len(value) > MOST_POINTS + 1:
         return False
@@ -165,5 +165,5 @@ _FIT: dict[str, Check] = {
     "versions": _is_table_of(_is_text),
     "time": _is_text,
     "origin": _is_table_of(_is_text),
-    "history": _is_history,
+    "history": is_history,
 }
