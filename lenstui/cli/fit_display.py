@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
@@ -85,7 +86,7 @@ def display(options: AnyOptions) -> Iterator[Show]:
 def report(lens: FittedLens, path: Path, form: str) -> None:
     """Print what a fit reached, as a table for `text` or in the JSON contract for `json`."""
     if form == "json":
-        names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl")
+        names = ("preset", "tokens", "steps", "seconds", "held_out_kl", "held_out_error", "logit_lens_kl")
         more = ("convergence", "n_prompts")
         said = {name: _without_nan(lens.fit.get(name)) for name in (*names, *more)}
         content = {"version": 1, "path": str(path), **said, "kind": lens.kind}
@@ -102,6 +103,8 @@ def _held_out_kl(lens: FittedLens) -> Iterator[str]:
     labels = ("emb", *map(str, range(len(fit["held_out_kl"]) - 1)))
     for label, before, after in zip(labels, fit["logit_lens_kl"], fit["held_out_kl"], strict=True):
         yield f"{label:>3}   {fixed_text(before, 3):>10}  {fixed_text(after, 3):>10}"
+    if (error := fit.get("held_out_error")) is not None:
+        yield f"mean {fmean(fit['held_out_kl']):.3f} ± {error:.3f} (standard error, between blocks)"
 
 
 def _convergence(lens: FittedLens) -> Iterator[str]:

@@ -27,7 +27,7 @@ _OF_BOTH = ("seq_len", "seed")
 _CHANGES = {  # the names of options that change the defaults, by kind
     FitOptions.kind: (
         *("steps", "tokens_per_step", "optimizer", "lr", "momentum", "weight_decay", "clip", "loss"),
-        *("bias_only", "products"),
+        *("bias_only", "products", "until_kl"),
     ),
     JacobianOptions.kind: ("n_prompts", "skip_first", "target", "rule", "estimator"),
 }
@@ -69,6 +69,12 @@ def _add_tuned(parser: Parser) -> None:
     how.add_argument("--clip", metavar="X", type=number, help="largest gradient norm of a row")
     how.add_argument("--loss", choices=LOSSES, help="KL to the final distribution, or cross-entropy")
     how.add_argument("--bias-only", action="store_const", const=True, help="leave the matrices at zero")
+    how.add_argument(
+        "--until-kl",
+        metavar="X",
+        type=number,
+        help="end early, with a mean held-out KL of at most X nats",
+    )
     how.add_argument(
         "--products",
         choices=PRODUCTS,

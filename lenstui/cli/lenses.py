@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, heeded, named_model
+from lenstui.cli.output import add_figure_style, deliver, deliver_figure, figure_style, output_format
 from lenstui.cli.stderr import progress, say
+from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from lenstui.support.lens_repository import LensRepository
 
 TEXT, JSON = "text", "json"
+CURVE_FORMS = ("table", "json", "csv", *FIGURE_FORMS)
 DATE, KL = "date", "kl"
 _MOST_NAMED = 3  # lenses that a message names
 
@@ -45,14 +49,34 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument("--revision", help=REVISION)
     parser.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
-    parser.add_argument("--format", choices=(TEXT, JSON), default=TEXT, help="text is the default")
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, JSON, *CURVE_FORMS[2:]),
+        help="text is the default; with --curve, what the ending of -o says, else a table",
+    )
     parser.add_argument(
         "--sort",
         choices=(DATE, KL),
         help="order of the lenses here: the newest first (the default), or the least KL of their last "
         "evaluation by lenstui eval",
     )
+    curve = parser.add_argument_group("the curve of a fit")
+    curve.add_argument(
+        "--curve",
+        metavar="LENS",
+        type=Path,
+        help="show how the held-out KL of a lens, a file, fell while it was fitted: as a table, CSV, JSON, "
+        "or a figure, SVG or PDF",
+    )
+    curve.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    add_figure_style(curve)
     given = parser.parse_args(words)
+    if given.curve is not None:
+        return _show_curve(parser, given)
+    if given.output is not None or given.width is not None or given.greyscale:
+        parser.error("-o, --width and --greyscale are of --curve")
+    if given.format in CURVE_FORMS[2:]:
+        parser.error(f"--format {given.format} is of --curve")
     if given.get is not None and not given.hub:
         parser.error("--get needs --hub")
     if given.sort is not None and given.hub:
@@ -65,6 +89,29 @@ def run(words: Sequence[str]) -> int:
         _on_hub(given, model, revision, settings.lens_repositories)
     else:
         _here(given, model, revision, settings.lens_repositories)
+    return 0
+
+
+def _show_curve(parser: Parser, given: argparse.Namespace) -> int:
+    """Write the curve of a fit, and return the exit status."""
+    if option := next((name for name in ("hub", "get", "model", "sort") if getattr(given, name)), None):
+        parser.error(f"--{option} is not for --curve: leave one out")
+    if given.format == TEXT:
+        given.format = CURVE_FORMS[0]
+    form = output_format(parser, given, CURVE_FORMS)
+    style = figure_style(parser, given, form)
+    from lenstui.export.command import curve_command
+    from lenstui.export.figures.fit_curve import fit_figure
+    from lenstui.export.fit_curve import curve_text
+    from lenstui.export.shape import Shape
+    from lenstui.lens.mapped import card_in
+
+    card = card_in(given.curve)
+    if form in FIGURE_FORMS:
+        command = curve_command(given.curve, Shape(form, given.output, style=style))
+        deliver_figure(fit_figure(form, card, style, command), given.output)
+    else:
+        deliver(curve_text(form, card), given.output)
     return 0
 
 
@@ -175,6 +222,4 @@ def _get(lens: PublishedLens, wanted: WantedModel | None, form: str) -> None:
 
 
 def _print(text: str) -> None:
-    from lenstui.cli.output import deliver
-
     deliver(text, None)

@@ -35,16 +35,21 @@ def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argpa
     output.add_argument("--format", choices=formats, help="default: what the ending of -o says, else table")
     output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
     if set(formats) & set(FIGURE_FORMS):
-        output.add_argument(
-            "--width",
-            metavar="MM",
-            type=_millimetres,
-            help="the width of a figure, SVG or PDF, in millimetres (default: what it takes)",
-        )
-        output.add_argument(
-            "--greyscale", action="store_true", help="draw a figure in greys (default: in colours)"
-        )
+        add_figure_style(output)
     return output
+
+
+def add_figure_style(group: argparse._ArgumentGroup) -> None:
+    """Add the arguments for how a figure looks."""
+    group.add_argument(
+        "--width",
+        metavar="MM",
+        type=_millimetres,
+        help="the width of a figure, SVG or PDF, in millimetres (default: what it takes)",
+    )
+    group.add_argument(
+        "--greyscale", action="store_true", help="draw a figure in greys (default: in colours)"
+    )
 
 
 def figure_style(parser: Parser, given: argparse.Namespace, form: str) -> FigureStyle:

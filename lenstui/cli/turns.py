@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lenstui.cli.stdin import standard_input
 from lenstui.support.errors import LensError, unreadable
+from lenstui.support.small_file import read_small
 
 if TYPE_CHECKING:
     from lenstui.support.turns import Conversation
@@ -94,7 +95,7 @@ def check_alone(parser: argparse.ArgumentParser, given: argparse.Namespace, *, p
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, regular=False).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except OSError as error:

@@ -34,6 +34,7 @@ from lenstui.edits.edit import (
     Text,
 )
 from lenstui.support.errors import LensError
+from lenstui.support.small_file import read_small
 
 COMPONENTS = "4.attn, 4.mlp, 4.7 for an attention head, 4.mlp.812 for a neuron, row 4 or emb"
 
@@ -335,7 +336,7 @@ def _read(words: _Words, word: _Word, name: str) -> Text:
     if not name:
         raise words.error(word, "the name of a file is expected behind @")
     try:
-        text = Path(name).expanduser().read_bytes().decode()
+        text = read_small(Path(name).expanduser(), regular=False).decode()
     except OSError as error:
         raise words.error(word, f"{name} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lenstui.model.tokens import Prompt, TokenTexts
 from lenstui.support.errors import LensError, unreadable
+from lenstui.support.small_file import read_small
 from lenstui.texts.files import json_object, json_string, looks_like
 
 LAST, NEWLINE = "last", "newline"
@@ -95,7 +96,7 @@ def open_items(path: Path) -> tuple[WordItem, ...]:
         LensError: if the file is missing or holds no items, or one of them is wrong.
     """
     try:
-        content = path.read_bytes()
+        content = read_small(path, regular=False)
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except IsADirectoryError as error:

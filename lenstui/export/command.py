@@ -91,6 +91,18 @@ def against_words(source: Source, lens_files: Sequence[Path], kinds: Sequence[st
     return [*words, f"--against-lenses={','.join(dict.fromkeys(kinds))}"]
 
 
+def curve_command(lens: Path, shape: Shape) -> str:
+    """Return the command that shows the same curve of a fit.
+
+    Args:
+        lens: the file of the lens.
+        shape: the form, the file, and how a figure looks.
+    """
+    words = ["lenstui", "lenses", f"--curve={lens.absolute()}"]
+    words += [] if shape.format == "table" else ["--format", shape.format]
+    return command_text([*words, *_output_words(shape)])
+
+
 def scan_command(found: Found, asked: AskedQuery, form: str = "table", output: Path | None = None) -> str:
     """Return the command that finds the same among the records of a scan.
 

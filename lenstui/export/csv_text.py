@@ -45,6 +45,11 @@ class _Lines(list[str]):
         self.append(line.removesuffix(_CRLF) + "\n")
 
 
+def csv_lines(lines: Iterable[Iterable[str]]) -> list[str]:
+    """Return lines of fields as lines of CSV, each with its newline."""
+    return _Lines.of(lines)
+
+
 def csv_text(
     tiles: Iterable[Tile], heading: Heading, texts: TokenText, *, header: bool = True
 ) -> Iterator[str]:

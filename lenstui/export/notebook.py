@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lenstui.support.atomic_file import replaced
+from lenstui.support.small_file import read_json
 
 MOST = 500  # views that are kept
 NOTHING = "Nothing is kept yet: K keeps what Explore, Why, Trace, Evaluation, a prompt set or a scan shows."
@@ -97,10 +98,10 @@ def read_notebook(folder: Path) -> Notebook:
     views, damaged = dict[Path, KeptView](), list[Path]()
     for file in _files(folder):
         try:
-            views[file] = KeptView.of_plain(json.loads(file.read_bytes()))
+            views[file] = KeptView.of_plain(read_json(file))
         except FileNotFoundError:  # another lenstui has just removed it
             continue
-        except (OSError, ValueError, OverflowError, RecursionError):
+        except (OSError, ValueError, OverflowError):
             damaged.append(file)
     return Notebook(views, tuple(damaged))
 

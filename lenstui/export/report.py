@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_inline import StateInline
 
 TITLE = "Lab notebook"
-_MARKS = re.compile(r"[!-/:-@\[-`{-~]")  # ASCII punctuation, all of which may be escaped
+_MARKS = re.compile(r"[\\`*_\[\]<>&|~$@#!]")  # what may mean something within a line of Markdown
 _CODE = re.compile("<code>(.*?)</code>")  # the code of which `code_span` makes character references
 
 
@@ -77,7 +77,7 @@ def report_markdown(views: Sequence[KeptView], figures: Sequence[str] = ()) -> I
             yield f"\n### {view.kept:%H:%M} · {view.kind} · {code_span(view.subject)}\n\n"
             if link := next(links, ""):
                 caption = _plain(view.caption)
-                yield f"![{caption}]({link})\n\n{caption}\n\n"
+                yield f"![{caption}]({link})\n\n*{caption}*\n\n"
             yield view.markdown
 
 
@@ -126,8 +126,8 @@ def _made_by(views: Sequence[KeptView]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text in which nothing is Markdown."""
-    return _MARKS.sub(r"\\\g<0>", printable(text))
+    """Return text in which nothing is Markdown, for within a line."""
+    return _MARKS.sub(r"\\\g<0>", printable(text)).strip()
 
 
 def _safe(text: str) -> str:

@@ -11,6 +11,7 @@ from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.kinds import AnyFit, begin_fit
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.plan import AnyOptions, FitPlan
+from lenstui.fitting.state import Fit
 from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.fingerprint import spoken
 from lenstui.lens.formats.header import check_header
@@ -19,10 +20,11 @@ from lenstui.lens.formats.tensor_file import check_bytes, load_tensors, save_ten
 from lenstui.model.load import Model
 from lenstui.opening.source import from_anywhere
 from lenstui.support.errors import LensError
+from lenstui.support.field_types import wrong_field
 from lenstui.texts.documents import Documents
 
 VERSION = 1
-_KINDS: tuple[type[AnyOptions], ...] = (FitOptions, JacobianOptions)
+_OPTIONS: dict[str, type[AnyOptions]] = {kind.kind: kind for kind in (FitOptions, JacobianOptions)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,26 +102,56 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise LensError(
             f"{path} is a checkpoint of version {content.get('version')}; this lenstui reads {VERSION}."
         )
-    try:
-        check_header(path, content["config"])
-        documents = content["documents"]
-        return Checkpoint(
-            config=content["config"],
-            model=content["model"],
-            dtype=content["dtype"],
-            plan=FitPlan(
-                options=_options(content),
-                documents=Documents(**_known(Documents, documents) | {"paths": tuple(documents["paths"])}),
-                held_out=content["held_out"],
-                epochs=content["epochs"],
-            ),
-            save=None if content["save"] is None else Path(content["save"]),
-            text=content["text"],
-            state=content["state"],
-            adapter=content.get("adapter"),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise LensError(f"{path} is damaged: {error!r} is missing or wrong.") from error
+    if (wrong := _wrong_entry(content)) is not None:
+        raise LensError(f"{path} is damaged: its {wrong} is missing or wrong.")
+    check_header(path, content["config"])
+    kind, documents = _OPTIONS[content["kind"]], content["documents"]
+    return Checkpoint(
+        config=content["config"],
+        model=content["model"],
+        dtype=content["dtype"],
+        plan=FitPlan(
+            options=kind(**_known(kind, content["options"])),
+            documents=Documents(**_known(Documents, documents) | {"paths": tuple(documents["paths"])}),
+            held_out=content["held_out"],
+            epochs=content["epochs"],
+        ),
+        save=None if content["save"] is None else Path(content["save"]),
+        text=content["text"],
+        state=content["state"],
+        adapter=content.get("adapter"),
+    )
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """The entries of a checkpoint that are plain values, by their types."""
+
+    model: str
+    dtype: str
+    held_out: float
+    epochs: int | None
+    save: str | None
+    text: str
+    adapter: str | None
+
+
+def _wrong_entry(content: Mapping[str, Any]) -> str | None:
+    """Return the name of the first entry of a checkpoint that is missing or not what it should be."""
+    if wrong := wrong_field(_Entries, {"adapter": None, **content}, counts=True):
+        return wrong
+    for name in ("config", "options", "documents", "state"):
+        if not isinstance(content.get(name), Mapping):
+            return name
+    if not isinstance(content.get("kind"), str) or content["kind"] not in _OPTIONS:
+        return "kind"
+    if not 0 <= content["held_out"] <= 1:
+        return "held_out"
+    if wrong := wrong_field(_OPTIONS[content["kind"]], content["options"]):
+        return f"{wrong} (options)"
+    if wrong := wrong_field(Documents, content["documents"], counts=True):
+        return f"{wrong} (documents)"
+    return None
 
 
 def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
@@ -146,6 +178,8 @@ def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
             "the fit cannot go on as if it had not. Begin it anew."
         )
     fit.state.load_state_dict(checkpoint.state)
+    if isinstance(fit, Fit) and fit.state.blocks_in_step >= fit.blocks_per_step:
+        raise LensError("The checkpoint does not fit these options (blocks_in_step).")
     return fit
 
 
@@ -153,12 +187,6 @@ def doubt(model: Model, checkpoint: Checkpoint) -> str | None:
     """Return a remark where the weights of `model` could not be compared in full; else None."""
     left_open = unproven(compare_weights(checkpoint.config, model))
     return None if left_open is None else f"The checkpoint {left_open}"
-
-
-def _options(content: Mapping[str, Any]) -> AnyOptions:
-    """Return the options in a checkpoint, of the kind of lens that it names."""
-    kind = {each.kind: each for each in _KINDS}[content["kind"]]
-    return kind(**_known(kind, content["options"]))
 
 
 def _absolute(names: Sequence[str]) -> list[str]:

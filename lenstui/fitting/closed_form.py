@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from lenstui.fitting.state_schema import table, tensor, whole
 from lenstui.support.errors import LensError
 
 RIDGE = 1e-4
@@ -100,6 +102,20 @@ class NormalEquations:
         """Return the equations as tensors on the CPU and plain values, for a checkpoint."""
         kept = asdict(self)
         return {name: value.cpu() if isinstance(value, Tensor) else value for name, value in kept.items()}
+
+
+def is_normal(kept: object, rows: int, d: int) -> bool:
+    """Return whether a value is the state of the normal equations of some of a model's rows, of width `d`."""
+    if not isinstance(kept, Mapping) or not whole(0, rows - 1)(kept.get("first_row")):
+        return False
+    count = min(rows - kept["first_row"], rows_at_a_time(d))
+    schema = {
+        "gram": tensor(count, d + 1, d + 1, dtype=torch.float64),
+        "cross": tensor(count, d + 1, d, dtype=torch.float64),
+        "first_row": whole(),
+        "blocks": whole(),
+    }
+    return table(schema)(kept)
 
 
 def _place(device: torch.device) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -13,12 +14,15 @@ from lenstui.fitting.plan import FitPlan, made_now
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens.compatibility import lens_config
+from lenstui.lens.fit_history import KEY
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import split_blocks, token_blocks
 from lenstui.texts.bundled import text_name
 from lenstui.texts.documents import SkippedLines, find_files
+
+_FEWEST_TOKENS, _TOKENS_PER_WIDTH = 4_096, 16  # of a closed form: more change no KL
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +140,16 @@ def fit(
 
 
 def suited(options: FitOptions, model: Model) -> FitOptions:
-    """Return the options with blocks no longer than the model's context."""
-    if model.context is None or options.seq_len <= model.context:
-        return options
-    return replace(options, seq_len=model.context)
+    """Return the options for a model: with blocks no longer than its context.
+
+    Where steps follow, the closed form sees no more tokens than a model of this width has a use for.
+    """
+    if model.context is not None:
+        options = replace(options, seq_len=min(options.seq_len, model.context))
+    if options.steps:
+        most = max(_FEWEST_TOKENS, _TOKENS_PER_WIDTH * model.d_model)
+        options = replace(options, closed_form_tokens=min(options.closed_form_tokens, most))
+    return options
 
 
 def fitted_lens(fit: Fit) -> TunedLens:
@@ -154,7 +164,9 @@ def fitted_lens(fit: Fit) -> TunedLens:
         "seed": options.seed,
         "data": list(fit.data),
         "held_out_kl": None if state.held_out_kl is None else state.held_out_kl.tolist(),
+        "held_out_error": None if math.isnan(state.held_out_error) else state.held_out_error,
         "logit_lens_kl": None if state.logit_lens_kl is None else state.logit_lens_kl.tolist(),
+        KEY: [dict(point) for point in state.history],
         **made_now(),
     }
     return replace(state.lens(), config=lens_config(fit.model), fit=said, name=options.preset)

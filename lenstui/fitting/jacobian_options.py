@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+from lenstui.fitting.options import MOST
 from lenstui.support.errors import LensError
 
 Target = Literal["last", "penultimate"]
@@ -66,10 +67,13 @@ class JacobianOptions:
         """Refuse invalid options.
 
         Raises:
-            LensError: if a number is too small, or the options contradict each other.
+            LensError: if a number is too small or too large, or the options contradict each other.
         """
         if self.n_prompts < 1:
             raise LensError(f"n_prompts must be at least 1, not {self.n_prompts}.")
+        for name in ("n_prompts", "seq_len", "skip_first"):
+            if getattr(self, name) > MOST:
+                raise LensError(f"{name} must be at most {MOST:,}.")
         if self.skip_first < 0:
             raise LensError("skip_first must not be negative.")
         if self.estimator != "exact" and self.rule != "none":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator, Iterator
-from functools import partial
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
@@ -16,6 +19,8 @@ from lenstui.fitting.options import FitOptions
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
+from lenstui.fitting.tempering import Tempering, tempering
+from lenstui.lens.fit_history import FitPoint, with_point
 from lenstui.lens.lens import Lens
 from lenstui.lens.logit import LogitLens
 from lenstui.model.head import LinearHead
@@ -23,10 +28,12 @@ from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
 from lenstui.texts.blocks import TOO_LITTLE
 
+_KEPT_STATES = 64 << 20  # bytes of held-out hidden states that may be kept between measurements
 _ON_THE_WAY = 4  # one held-out column in so many is measured during the fit
 _TIMES_ON_THE_WAY = 12  # measurements while refining
 _MEASURE_SHARE = 0.1  # of the steps' time: above it no further measurement begins
 _FIRST_BLOCKS = 4  # blocks whose hidden states set scales before the first step
+_TEMPERED_ON = 8  # one of their columns in so many is what a closed form is tempered on
 MICRO_TOKENS = 256  # columns whose hidden states are held at a time
 
 _Result = TypeVar("_Result")
@@ -41,8 +48,8 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     A caller may pause by not asking for the next item, and stop by never asking again: at every yield
     `fit.state` is consistent, and can be written, kept, or continued by another call.
 
-    Held-out KL is measured at the start and at the end, and on a fourth of the held-out columns after the
-    closed form and a few times while refining.
+    Held-out KL is measured at the end, and on a fourth of the held-out columns at the start (that of the
+    logit lens), after the closed form and a few times while refining.
 
     Yields:
         The progress after each piece of work.
@@ -53,15 +60,15 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     fit.options.check()
     if not fit.blocks.train or not fit.blocks.held_out:
         raise LensError(TOO_LITTLE)
-    state, options = fit.state, fit.options
+    state, options, first = fit.state, fit.options, cache(partial(_first_states, fit))
     if state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
     if options.closed_form_tokens and state.solved_rows < fit.model.num_blocks:
-        yield from _stage(fit, "closed form", _closed_form(fit))
+        yield from _stage(fit, "closed form", _closed_form(fit, first))
     if state.measured_step < 0 and (options.closed_form_tokens or options.starts_from):
         yield from _stage(fit, "measuring", _measure(fit, _ON_THE_WAY))
     if state.step < options.steps:
-        yield from _stage(fit, "refining", _refine(fit))
+        yield from _stage(fit, "refining", _refine(fit, first))
     yield from measure(fit)
 
 
@@ -77,7 +84,7 @@ def closed_form_steps(fit: Fit) -> Iterator[FitProgress]:
         LensError: if the hidden states are not finite.
     """
     if fit.state.solved_rows < fit.model.num_blocks:
-        yield from _stage(fit, "closed form", _closed_form(fit))
+        yield from _stage(fit, "closed form", _closed_form(fit, cache(partial(_first_states, fit))))
     yield from measure(fit)
 
 
@@ -89,7 +96,7 @@ def measure(fit: Fit) -> Iterator[FitProgress]:
     """
     if fit.state.logit_lens_kl is None:
         yield from _stage(fit, "logit lens", _measure_logit_lens(fit))
-    if (fit.state.measured_step, fit.state.measured_tokens) != (fit.state.step, fit.blocks.held_out_tokens):
+    if not _is_measured(fit):
         yield from _stage(fit, "measuring", _measure(fit))
     yield _progress(fit, "done", 1.0)
 
@@ -112,6 +119,7 @@ def _progress(fit: Fit, stage: str, share: float) -> FitProgress:
         loss=_rows(state.loss),
         logit_lens_kl=_rows(state.logit_lens_kl),
         held_out_kl=_rows(state.held_out_kl),
+        held_out_error=state.held_out_error,
         measured_step=state.measured_step,
         measured_tokens=state.measured_tokens,
     )
@@ -124,18 +132,31 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 # ── held-out KL ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _is_measured(fit: Fit) -> bool:
+    """Return whether the current lens is measured on all held-out columns."""
+    return (fit.state.measured_step, fit.state.measured_tokens) == (
+        fit.state.step,
+        fit.blocks.held_out_tokens,
+    )
+
+
 def _measure_logit_lens(fit: Fit) -> Work:
-    fit.state.logit_lens_kl, _ = yield from _held_out_kl(fit, LogitLens(), 1)
+    fit.state.logit_lens_kl, _, _ = yield from _held_out_kl(fit, LogitLens(), _ON_THE_WAY)
 
 
 def _measure(fit: Fit, one_in: int = 1) -> Work:
-    kl, tokens = yield from _held_out_kl(fit, fit.state.lens(), one_in)
-    fit.state.held_out_kl, fit.state.measured_tokens = kl, tokens
-    fit.state.measured_step = fit.state.step
+    state = fit.state
+    kl, error, tokens = yield from _held_out_kl(fit, state.lens(), one_in)
+    state.held_out_kl, state.held_out_error, state.measured_tokens = kl, error, tokens
+    state.measured_step = state.step
+    state.history = with_point(state.history, FitPoint(state.step, state.tokens, tokens, tuple(kl.tolist())))
 
 
-def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, int]]:
-    """Held-out KL of the rows that have a translator, `[rows]`, and on how many columns: one in `one_in`.
+def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, float, int]]:
+    """Held-out KL of the rows that have a translator, `[rows]`, its error, and on how many columns it is.
+
+    The error is the standard error of the mean over the rows, from the means of the blocks: neighbouring
+    columns are not independent. It is NaN for a single block.
 
     Columns whose logits are not finite count in no mean; a mean without columns is NaN.
 
@@ -146,9 +167,10 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
     """
     model, blocks = fit.model, fit.blocks.held_out
     total, counted = torch.zeros(2, model.num_blocks, dtype=torch.float64)
+    means = []
     tokens = 0
-    for number, block in enumerate(blocks):
-        h = model.stream(block[None])[:, 0]  # [L+1, cols, d]
+    for number in range(len(blocks)):
+        h = _held_out_states(fit, number)  # [L+1, cols, d]
         h = h[:, number % one_in :: one_in]  # other columns in each block
         with torch.inference_mode():
             x = torch.stack([lens.normed(model, h[row], row) for row in range(len(h) - 1)])
@@ -156,15 +178,32 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
         sums, counts = yield from _shared(summed_kl(model, h[-1], x), number / len(blocks))
         total += sums.double().cpu()
         counted += counts.double().cpu()
+        means.append((sums / counts).mean().double().cpu())
         tokens += h.shape[1]
-    return (total / counted).float(), tokens
+    error = float(torch.stack(means).std() / len(means) ** 0.5) if len(means) > 1 else math.nan
+    return (total / counted).float(), error, tokens
 
 
-def _shared(work: Generator[None, None, _Result], share: float) -> Generator[float, None, _Result]:
-    """Yield `share` wherever `work` yields, and return the result of `work`."""
+def _held_out_states(fit: Fit, number: int) -> Tensor:
+    """Return the hidden states of a held-out block, `[L + 1, cols, d]`, kept where all take little."""
+    model, kept = fit.model, fit.held_out_states
+    if number in kept:
+        return kept[number]
+    h = model.stream(fit.blocks.held_out[number][None])[:, 0]
+    if h.nbytes * len(fit.blocks.held_out) <= _KEPT_STATES:
+        kept[number] = h
+    return h
+
+
+def _shared(
+    work: Generator[None, None, _Result],
+    share: float,
+    mode: Callable[[], AbstractContextManager[object]] = torch.inference_mode,
+) -> Generator[float, None, _Result]:
+    """Yield `share` wherever `work` yields, and return the result of `work`, which is done in `mode`."""
     while True:
         try:
-            with torch.inference_mode():  # not around the yield: the caller's code must not be in it
+            with mode():  # not around the yield: the caller's code must not be in it
                 next(work)
         except StopIteration as end:
             result: _Result = end.value
@@ -175,7 +214,7 @@ def _shared(work: Generator[None, None, _Result], share: float) -> Generator[flo
 # ── the closed form ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _closed_form(fit: Fit) -> Work:
+def _closed_form(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
     """Solve every row, some rows at a time where the normal equations of all would not fit in memory."""
     model, state, train = fit.model, fit.state, fit.blocks.train
     count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
@@ -194,8 +233,12 @@ def _closed_form(fit: Fit) -> Work:
             if not normal.first_row:
                 state.tokens += len(block)
             yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
+        tempers = _tempering(fit, first())
         for row in normal.rows[state.solved_rows - normal.first_row :]:
             weight, bias = normal.solve(row)
+            if tempers is not None:
+                done = (normal.first_row / model.num_blocks) + rows
+                bias = bias + (yield from _shared(tempers.offset(row, weight, bias), done, torch.no_grad))
             with torch.no_grad():
                 state.weights[row].copy_(weight)
                 state.biases[row].copy_(bias)
@@ -205,23 +248,29 @@ def _closed_form(fit: Fit) -> Work:
             yield (normal.first_row / model.num_blocks) + rows
 
 
+def _tempering(fit: Fit, first: _FirstStates) -> Tempering | None:
+    """Return what tempers the rows, the same in a resumed fit."""
+    head = first.head
+    if head is not None and first.vocabulary is not None:
+        head = first.vocabulary.draw(head, mixed_seed(fit.options.seed, "tempering"))
+    return tempering(fit.model, first.h[:, ::_TEMPERED_ON].clone(), head, first.mean_probs)
+
+
 # ── steps by KL ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _refine(fit: Fit) -> Work:
-    """Do all optimizer steps that are left."""
-    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
-    per_step = max(1, options.tokens_per_step // len(train[0]))
+def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
+    """Do all optimizer steps that are left, or those until the held-out KL is as low as `until_kl`."""
+    state, options, train = fit.state, fit.options, fit.blocks.train
+    per_step = fit.blocks_per_step
     per_micro = max(1, MICRO_TOKENS // len(train[0]))
     measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)
-    stream = _first_hidden_states(fit)
-    with torch.inference_mode():
-        inputs = model.head.norm(stream[-1])
-    head = product_head(model, options.products, inputs)
-    vocabulary = _sampled_vocabulary(fit, head, inputs)
+    head, vocabulary = first().head, first().vocabulary
     if options.optimizer == "muon":
-        state.scale_rates(_typical_size(stream[-1]) / _typical_size(stream[:-1]))
+        state.scale_rates(_typical_size(first().h[-1]) / _typical_size(first().h[:-1]))
     while state.step < options.steps:
+        if not state.step % measure_every and not state.blocks_in_step and (yield from _has_reached(fit)):
+            return
         clock = time.monotonic()
         count = min(per_micro, per_step - state.blocks_in_step)
         places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
@@ -241,7 +290,7 @@ def _refine(fit: Fit) -> Work:
         state.step_seconds += time.monotonic() - clock
         yield (state.step + state.blocks_in_step / per_step) / options.steps
         due = not state.blocks_in_step and not state.step % measure_every and state.step < options.steps
-        if due and state.measure_seconds <= _MEASURE_SHARE * state.step_seconds:
+        if due and not options.until_kl and state.measure_seconds <= _MEASURE_SHARE * state.step_seconds:
             clock = time.monotonic()
             for _ in _measure(fit, _ON_THE_WAY):
                 state.measure_seconds += time.monotonic() - clock
@@ -250,10 +299,50 @@ def _refine(fit: Fit) -> Work:
             state.measure_seconds += time.monotonic() - clock
 
 
-def _first_hidden_states(fit: Fit) -> Tensor:
-    """Return the hidden states of the first blocks, `[L + 1, cols, d]`, the same in a resumed fit."""
+def _has_reached(fit: Fit) -> Generator[float, None, bool]:
+    """Return whether the held-out KL, mean over the rows, is as low as `until_kl`.
+
+    It is measured only where the loss of the last step, on text that no step had seen, or a part of the
+    held-out columns is as low. That depends on nothing but the state, so that a resumed fit ends where one
+    that was never stopped does.
+    """
+    state, until = fit.state, fit.options.until_kl
+    if not until or (state.loss is None and state.held_out_kl is None):
+        return False
+    hint = state.held_out_kl if state.loss is None else state.loss
+    if not _is_measured(fit):
+        if hint is None or float(hint.mean()) > until:
+            return False
+        for _ in _measure(fit):
+            yield state.step / fit.options.steps
+    return state.held_out_kl is not None and float(state.held_out_kl.mean()) <= until
+
+
+@dataclass(frozen=True, eq=False)
+class _FirstStates:
+    """The hidden states of the first blocks and what follows from them, the same in a resumed fit.
+
+    Attributes:
+        h: hidden states, `[L + 1, cols, d]`.
+        head: the head that gradients are made with, from `product_head`.
+        mean_probs: the mean of the model's next-token distributions, `[vocabulary]`.
+        vocabulary: the chances for drawing tokens; None where every step computes the whole vocabulary.
+    """
+
+    h: Tensor
+    head: LinearHead | None
+    mean_probs: Tensor
+    vocabulary: SampledVocabulary | None
+
+
+def _first_states(fit: Fit) -> _FirstStates:
     model = fit.model
-    return model.stream(torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]])).flatten(1, 2)
+    h = model.stream(torch.stack([*fit.blocks.train[:_FIRST_BLOCKS]])).flatten(1, 2)
+    with torch.inference_mode():
+        inputs = model.head.norm(h[-1])
+    head = product_head(model, fit.options.products, inputs)
+    mean_probs = _mean_probs(fit, head, inputs)
+    return _FirstStates(h, head, mean_probs, _sampled_vocabulary(fit, head, mean_probs))
 
 
 def _typical_size(h: Tensor) -> Tensor:
@@ -264,7 +353,18 @@ def _typical_size(h: Tensor) -> Tensor:
     return h.float().square().mean(-1).sqrt().median(-1).values
 
 
-def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> SampledVocabulary | None:
+def _mean_probs(fit: Fit, head: LinearHead | None, inputs: Tensor) -> Tensor:
+    """Return the mean of the model's next-token distributions at inputs of the head, `[vocabulary]`."""
+    logits = fit.model.head.logits if head is None else head
+    dtype = inputs.dtype if head is None else head.weight.dtype
+    total = torch.zeros(fit.model.vocabulary, device=inputs.device)
+    with torch.inference_mode():
+        for x in torch.split(inputs.to(dtype), MICRO_TOKENS):
+            total += logits(x).softmax(-1, torch.float32).sum(0)
+    return total / len(inputs)
+
+
+def _sampled_vocabulary(fit: Fit, head: LinearHead | None, mean_probs: Tensor) -> SampledVocabulary | None:
     """Return the chances for drawing tokens in each step, from the model's predictions and the text.
 
     None where every step computes the whole vocabulary.
@@ -275,14 +375,7 @@ def _sampled_vocabulary(fit: Fit, head: LinearHead | None, inputs: Tensor) -> Sa
     counts = torch.zeros(fit.model.vocabulary, dtype=torch.long)
     for block in fit.blocks.train:
         counts += torch.bincount(block, minlength=len(counts))
-    with torch.inference_mode():
-        mean_probs = torch.stack(
-            [
-                head(x.to(head.weight.dtype)).softmax(-1, torch.float32).mean(0)
-                for x in torch.split(inputs, MICRO_TOKENS)
-            ]
-        )
-    return SampledVocabulary.of(size, mean_probs.mean(0), counts)
+    return SampledVocabulary.of(size, mean_probs, counts)
 
 
 def _counted(blocks: int, length: int, options: FitOptions) -> int:

@@ -15,6 +15,7 @@ LOSSES: tuple[Loss, ...] = get_args(Loss)
 PRODUCTS: tuple[Products, ...] = get_args(Products)
 
 DEFAULT_PRESET = "quick"
+MOST = 1 << 40  # steps, tokens, prompts: no fit comes near it
 HELD_OUT = 0.1  # default share of the text that is never trained on
 CHECKPOINT_EVERY = 60.0  # default seconds between two checkpoints
 
@@ -52,18 +53,20 @@ class FitOptions:
         vocabulary: the approximate number of tokens, drawn anew for each step, that stand for all of them in
             a gradient (`SampledVocabulary`); 0 for all, and always all with `ce`. Every reported KL is over
             all tokens.
+        until_kl: the held-out KL, nats, mean over the rows, with which the steps end early; 0 for none. It is
+            looked for only where the training loss is as low.
     """
 
     kind: ClassVar[str] = "tuned"
     unit: ClassVar[str] = "step"
     preset: str = DEFAULT_PRESET
     closed_form_tokens: int = 16_384
-    steps: int = 40
+    steps: int = 32
     tokens_per_step: int = 256
     seq_len: int = 256
     optimizer: Optimizer = "muon"
     lr: float = 8e-3
-    momentum: float = 0.8
+    momentum: float = 0.6
     weight_decay: float = 0.0
     clip: float | None = 1.0
     clip_together: bool = False
@@ -73,7 +76,8 @@ class FitOptions:
     held_out_tokens: int = 1_024
     products: Products = "auto"
     starts_from: str = ""
-    vocabulary: int = 4_096
+    vocabulary: int = 2_048
+    until_kl: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -84,14 +88,25 @@ class FitOptions:
         """Refuse invalid options.
 
         Raises:
-            LensError: if a number is too small, or the options contradict each other.
+            LensError: if a number is too small or too large, or the options contradict each other.
         """
         for name in ("tokens_per_step", "seq_len", "held_out_tokens"):
             if getattr(self, name) < 2:
                 raise LensError(f"{name} must be at least 2, not {getattr(self, name)}.")
-        for name in ("closed_form_tokens", "steps", "lr", "momentum", "weight_decay", "vocabulary"):
+        for name in (
+            "closed_form_tokens",
+            "steps",
+            "lr",
+            "momentum",
+            "weight_decay",
+            "vocabulary",
+            "until_kl",
+        ):
             if getattr(self, name) < 0:
                 raise LensError(f"{name} must not be negative.")
+        for name in ("closed_form_tokens", "steps", "tokens_per_step", "seq_len", "held_out_tokens"):
+            if getattr(self, name) > MOST:
+                raise LensError(f"{name} must be at most {MOST:,}.")
         if self.closed_form_tokens and self.bias_only:
             raise LensError("The closed form fits matrices: with bias_only, set closed_form_tokens to 0.")
         if self.closed_form_tokens and self.starts_from:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class FitProgress:
         logit_lens_kl: KL(final ‖ logit lens) on held-out text, nats, `[rows]`; None until measured.
         held_out_kl: KL(final ‖ tuned lens) on held-out text when last measured, nats, `[rows]`; None until
             measured.
+        held_out_error: the standard error of its mean over the rows, nats; NaN until measured on two blocks.
         measured_step: the step at which that, or convergence, was measured; -1 before the closed form.
         measured_tokens: the number of held-out columns that it was measured on.
         convergence: the share of top tokens on held-out text that a Jacobian lens of half of the prompts has
@@ -44,6 +46,7 @@ class FitProgress:
     loss: FloatArray | None = None
     logit_lens_kl: FloatArray | None = None
     held_out_kl: FloatArray | None = None
+    held_out_error: float = math.nan
     measured_step: int = -1
     measured_tokens: int = 0
     convergence: FloatArray | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import islice
@@ -12,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenstui.fitting.closed_form import NormalEquations
+from lenstui.fitting import state_schema as schema
+from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.options import FitOptions
+from lenstui.lens.fit_history import KEY, history_of
+from lenstui.lens.formats.header import is_history
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
-from lenstui.support.errors import LensError
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +81,8 @@ def _order(count: int, seed: int, number: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(mixed_seed(seed, number)))
 
 
-def mixed_seed(*numbers: int) -> int:
-    """Return a 32-bit seed made of several numbers, since PyTorch uses no more bits."""
+def mixed_seed(*numbers: int | str) -> int:
+    """Return a 32-bit seed made of several numbers or words, since PyTorch uses no more bits."""
     return int.from_bytes(blake2b(repr(numbers).encode(), digest_size=4).digest())
 
 
@@ -104,8 +107,10 @@ class FitState:
         loss: the mean loss of the last step, nats, `[rows]`; None before the first step.
         logit_lens_kl: KL(final ‖ logit lens) on the held-out text, nats, `[rows]`; None until measured.
         held_out_kl: KL(final ‖ tuned lens) on it, when last measured, nats, `[rows]`; None until measured.
+        held_out_error: the standard error of its mean over the rows, nats; NaN where there is none.
         measured_step: the step at which that was measured; -1 before the closed form.
         measured_tokens: the number of held-out columns that it was measured on.
+        history: all that was measured so far, as `lens/fit_history` keeps it.
     """
 
     weights: list[nn.Parameter]
@@ -124,8 +129,10 @@ class FitState:
     loss: Tensor | None = None
     logit_lens_kl: Tensor | None = None
     held_out_kl: Tensor | None = None
+    held_out_error: float = math.nan
     measured_step: int = -1
     measured_tokens: int = 0
+    history: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
     def new(cls, model: Model, options: FitOptions) -> FitState:
@@ -174,35 +181,58 @@ class FitState:
             "optimizers": [_on_cpu(optimizer.state_dict()) for optimizer in self.optimizers],
             "normal": None if self.normal is None else self.normal.state_dict(),
             **{name: _kept(getattr(self, name)) for name in _PLAIN},
+            KEY: [dict(point) for point in self.history],
         }
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
         """Restore the state from a `state_dict` of a fit with the same model and options.
 
         Raises:
-            LensError: if its shapes differ.
+            LensError: if it does not agree with the schema of such a state.
         """
-        try:
-            parameters = [*self.weights, *self.biases]
-            values = [*kept["weights"], *kept["biases"]]
-            for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
-                with torch.no_grad():
-                    parameter.copy_(value)
-                parameter.grad = None if gradient is None else gradient.to(parameter.device)
-            for optimizer, state in zip(self.optimizers, kept["optimizers"], strict=True):
-                optimizer.load_state_dict(state)
-            normal = kept["normal"]
-            self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
-            for name in _PLAIN:
-                setattr(self, name, kept[name])
-            self.loss_sums = self.loss_sums.to(parameters[0].device)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
+        schema.check_state(kept, self._schema())
+        parameters = [*self.weights, *self.biases]
+        values = [*kept["weights"], *kept["biases"]]
+        for parameter, value, gradient in zip(parameters, values, kept["gradients"], strict=True):
+            with torch.no_grad():
+                parameter.copy_(value)
+            parameter.grad = None if gradient is None else gradient.to(parameter.device)
+        for own, state in zip(self.optimizers, kept["optimizers"], strict=True):
+            own.load_state_dict(state)
+        normal = kept["normal"]
+        self.normal = None if normal is None else NormalEquations(**normal).to(parameters[0].device)
+        for name in _PLAIN:
+            setattr(self, name, kept[name])
+        self.history = [point.plain for point in history_of(kept)]
+        self.loss_sums = self.loss_sums.to(parameters[0].device)
+
+    def _schema(self) -> schema.Schema:
+        """Return what a state of a fit with the same model and options may hold."""
+        rows, d = len(self.weights), len(self.biases[0])
+        matrix, vector, by_row = schema.tensor(d, d), schema.tensor(d), schema.tensor(rows)
+        return {
+            "weights": schema.items([matrix] * rows),
+            "biases": schema.items([vector] * rows),
+            "gradients": schema.items([schema.optional(matrix)] * rows + [schema.optional(vector)] * rows),
+            "optimizers": schema.items([schema.optimizer(own) for own in self.optimizers]),
+            "normal": schema.optional(lambda kept: is_normal(kept, rows, d)),
+            "solved_rows": schema.whole(0, rows),
+            "measured_step": schema.whole(-1),
+            **dict.fromkeys(
+                ("step", "position", "blocks_in_step", "tokens", "measured_tokens"), schema.whole()
+            ),
+            **dict.fromkeys(("seconds", "step_seconds", "measure_seconds"), schema.duration),
+            **dict.fromkeys(("loss", "logit_lens_kl", "held_out_kl"), schema.optional(by_row)),
+            "held_out_error": lambda kept: isinstance(kept, float),  # NaN too
+            "loss_sums": by_row,
+            KEY: is_history,
+        }
 
 
 _PLAIN = (
     "loss_sums", "solved_rows", "step", "position", "blocks_in_step", "tokens", "seconds", "step_seconds",
-    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "measured_step", "measured_tokens",
+    "measure_seconds", "loss", "logit_lens_kl", "held_out_kl", "held_out_error",
+    "measured_step", "measured_tokens",
 )  # fmt: skip
 
 
@@ -216,6 +246,8 @@ class Fit:
         options: the options, adapted to the model.
         state: the current state, which `fit_steps` advances.
         data: the names of the texts.
+        held_out_states: the hidden states of held-out blocks that are kept, by the number of the block,
+            `[L + 1, cols, d]`; in no checkpoint.
     """
 
     model: Model
@@ -223,6 +255,12 @@ class Fit:
     options: FitOptions
     state: FitState
     data: tuple[str, ...] = ()
+    held_out_states: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def blocks_per_step(self) -> int:
+        """The number of blocks that one step sees."""
+        return max(1, self.options.tokens_per_step // len(self.blocks.train[0]))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -231,6 +269,9 @@ class Fit:
         for block in (*self.blocks.train, *self.blocks.held_out):
             digest.update(block.numpy().tobytes())
         return digest.hexdigest()
+
+
+_NEWTON_SCHULZ = 3  # iterations of Muon; its usual 5 reach no lower KL and take longer
 
 
 def _optimizers(
@@ -255,7 +296,12 @@ def _optimizers(
     if options.optimizer == "adam" or not matrices:
         return [torch.optim.AdamW([*matrices, *offsets], options.lr, weight_decay=decay)]
     muon = torch.optim.Muon(
-        matrices, options.lr, weight_decay=decay, momentum=options.momentum, adjust_lr_fn="match_rms_adamw"
+        matrices,
+        options.lr,
+        weight_decay=decay,
+        momentum=options.momentum,
+        ns_steps=_NEWTON_SCHULZ,
+        adjust_lr_fn="match_rms_adamw",
     )
     return [muon, torch.optim.AdamW(offsets, options.lr, weight_decay=decay)]
 

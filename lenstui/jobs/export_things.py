@@ -109,6 +109,16 @@ COMPARISON_COPIES = (
         "command", "command", "the `lenstui scan … --comparison` that compares the same", ".sh", copies=True
     ),
 )
+CURVE_FILES = (
+    Thing("svg", "figure, SVG", "held-out KL by step, in the mean and by row", ".svg"),
+    Thing("pdf", "figure, PDF", "the same, its font embedded", ".pdf"),
+    Thing("csv", "CSV", "a line for each measurement and row", ".csv"),
+    Thing("json", "JSON", "everything, as `lenstui lenses --curve --format json` has it", ".json"),
+)
+CURVE_COPIES = (
+    Thing("table", "table", "held-out KL by step and row, as text", ".txt", copies=True),
+    Thing("command", "command", "the `lenstui lenses --curve …` that shows the same", ".sh", copies=True),
+)
 WHY_FILES = (
     Thing("html", "HTML page", "the map, the tables, and what heads read", ".html"),
     Thing("svg", "figure, SVG", "the map of blocks by heads, or what the chosen one read", ".svg"),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.jobs.export_messages import NotTaken
+from lenstui.jobs.failures import reporting
 from lenstui.jobs.messages import (
     LensesListed,
     LensNotMeasured,
@@ -19,6 +21,7 @@ from lenstui.jobs.messages import (
     TrustFound,
 )
 from lenstui.jobs.model import ModelJobs
+from lenstui.jobs.taking import take_view
 from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens.card import LensCard, Match, TranslatorSize
 from lenstui.lens.kinds import TUNED
@@ -28,6 +31,8 @@ from lenstui.support.lens_repository import LensRepository
 from lenstui.support.paths import bundled_model
 
 if TYPE_CHECKING:
+    from lenstui.export.figures.file import FigureFile
+    from lenstui.jobs.export_things import Thing
     from lenstui.lens.lens import Lens
     from lenstui.lens.mapped import Sized
     from lenstui.opening.sides import Sides
@@ -94,6 +99,18 @@ class LensService:
     def measure(self, path: Path, post: Post) -> None:
         """Measure the translators of a lens; an earlier measurement is given up."""
         self._file_thread.submit("measure", lambda stop: self._files.measure(path, post, stop), priority=1)
+
+    def take_curve(self, number: int, card: LensCard, thing: Thing, path: Path | None, post: Post) -> None:
+        """Export the curve of a lens's fit: to a file, or as text for the clipboard where there is none.
+
+        Args:
+            number: the number of the order.
+            card: the card of the lens.
+            thing: the form, one of `CURVE_FILES` or `CURVE_COPIES`.
+            path: the file.
+            post: takes the answer.
+        """
+        self._file_thread.submit(f"curve {path}", lambda stop: _take_curve(number, card, thing, path, post))
 
     def stop_measuring(self) -> None:
         """Give up measuring translators."""
@@ -170,6 +187,26 @@ def find_trust(sides: Sides | None, post: Post) -> None:
 
     if sides is not None:
         post(TrustFound(sides.facts, tuple(map(trust_of, sides.sides))))
+
+
+def _take_curve(number: int, card: LensCard, thing: Thing, path: Path | None, post: Post) -> None:
+    from lenstui.export.command import curve_command
+    from lenstui.export.figures.fit_curve import fit_figure
+    from lenstui.export.fit_curve import curve_text
+    from lenstui.export.shape import Shape
+
+    def text(form: str) -> str:
+        if form != "command":
+            return curve_text(form, card)
+        command = curve_command(card.path, Shape())
+        return command if path is None else f"{command}\n"
+
+    def figure(form: str) -> FigureFile:
+        shape = Shape(form, path)
+        return fit_figure(form, card, shape.style, curve_command(card.path, shape))
+
+    with reporting(lambda said: post(NotTaken(number, said)), "It was not exported"):
+        post(take_view(number, thing, path, text=text, figure=figure))
 
 
 def _translators(path: Path) -> Iterable[Sized]:

@@ -84,6 +84,20 @@ def map_lens(path: Path) -> MappedLens | None:
     return MappedLens(LensCard(path, config, with_origin(fit, path), blocks, d_model, *place), state)
 
 
+def card_in(path: Path) -> LensCard:
+    """Return the card of the lens in a file or folder.
+
+    Raises:
+        LensError: if there is no lens in it, or its file has no card, as those of other programs.
+    """
+    if (mapped := map_lens(path)) is not None:
+        return mapped.card
+    from lenstui.lens.formats.own import open_lens
+
+    open_lens(path)  # says what is wrong with it
+    raise LensError(f"{path} has no card, which says how a lens was fitted: it is no file of lenstui's.")
+
+
 def _mapped_jacobian(found: JacobianFile, path: Path) -> MappedLens:
     status = path.stat()
     rows = tuple(found.matrices)

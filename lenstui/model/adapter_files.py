@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lenstui.support.errors import LensError
+from lenstui.support.small_file import read_json
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -109,7 +110,7 @@ def is_adapter_of(names: Collection[str]) -> bool:
 def base_of(place: Path) -> str | None:
     """Return the name of the model that the adapter in a folder was trained on; None where it has none."""
     try:
-        base = json.loads((place / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = read_json(place / CONFIG)["base_model_name_or_path"]
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return base if isinstance(base, str) and base else None
@@ -129,7 +130,7 @@ def _config(place: Path, name: str) -> Mapping[str, Any]:
         what = "a whole model" if (place / "config.json").is_file() else "no adapter"
         raise LensError(f"{name} is {what}: the folder of an adapter has an {CONFIG}.")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file)
     except (OSError, ValueError) as error:
         raise LensError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
     if not isinstance(config, Mapping) or not isinstance(config.get("peft_type"), str):

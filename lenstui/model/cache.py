@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from lenstui.model.adapter_files import base_of, is_adapter
 from lenstui.model.hub import MAIN, find_local, hub_cache, repository_folder
 from lenstui.model.size import ModelSize, model_size
+from lenstui.support.small_file import read_json
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -123,7 +123,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 def family(place: Path) -> str:
     """Return transformers' name for the architecture of a model; empty where its config does not say."""
     try:
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        config = read_json(place / "config.json")
         return str(config.get("model_type", ""))
     except (OSError, ValueError, AttributeError):
         return ""

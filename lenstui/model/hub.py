@@ -6,7 +6,6 @@ process that can be killed. Only that child imports huggingface_hub, so this mod
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from lenstui.model.hub_process import (
 from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL, looks_like_a_path, split_revision
 from lenstui.support import paths
 from lenstui.support.errors import LensError
+from lenstui.support.small_file import read_json, read_small
 
 MAIN = "main"  # the branch where no revision is named
 
@@ -290,7 +290,7 @@ def _is_complete(snapshot: Path) -> bool:
         present = {file.name for file in snapshot.iterdir() if file.is_file()}
         if is_adapter_of(present):
             return WEIGHTS in present
-        weights = child.weight_files(present, lambda index: (snapshot / index).read_text(encoding="utf-8"))
+        weights = child.weight_files(present, lambda index: read_small(snapshot / index).decode("utf-8"))
         return (
             "config.json" in present
             and bool(weights)
@@ -304,7 +304,7 @@ def _has_code(snapshot: Path) -> bool:
     """Return whether all Python files that the configuration and the tokenizer name are present."""
     for name in ("config.json", "tokenizer_config.json"):
         try:
-            found = json.loads((snapshot / name).read_text(encoding="utf-8")).get("auto_map") or {}
+            found = read_json(snapshot / name).get("auto_map") or {}
         except (OSError, ValueError, AttributeError):
             continue
         classes = [

@@ -7,7 +7,6 @@ know the model itself.
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ import torch
 from lenstui.model.adapter_files import CONFIG as ADAPTER
 from lenstui.model.gguf import is_gguf, source
 from lenstui.model.placement import Placement
-from lenstui.model.size import weight_bytes
+from lenstui.model.size import check_claims, weight_bytes
 from lenstui.support.errors import LensError, first_clause
+from lenstui.support.small_file import read_json
 
 _VOCABULARIES = ("tokenizer.json", "*.model", "*vocab*", "*.tiktoken", "tekken.json")
 _WARNING = "that would run with all your rights. If you trust it, add --trust-remote-code"
@@ -75,6 +75,7 @@ class Pretrained:
             _check_direction(raw, name)
         else:
             _check_kind(raw, name)
+        check_claims(raw, place)
         return cls(place, name, _understood(place, trusted=runs_code), runs_code, trusted)
 
     @property
@@ -94,10 +95,6 @@ class Pretrained:
         import transformers
 
         folder, words = source(self.place)
-        if not words and not self.weight_bytes:
-            raise LensError(
-                f"{folder} has a config.json but no weights (*.safetensors or pytorch_model*.bin)."
-            )
         in_text = self.runs_code or _readable()[self.config.model_type] == "text"
         auto = transformers.AutoModelForCausalLM if in_text else transformers.AutoModelForImageTextToText
         try:
@@ -190,7 +187,7 @@ def _without_bars(wanted: bool) -> AbstractContextManager[object]:
 def _raw_config(folder: Path) -> Mapping[str, Any]:
     file = folder / "config.json"
     try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
+        raw = read_json(file)
     except FileNotFoundError as error:
         raise LensError(f"{folder} has no config.json: it is not the folder of a model.") from error
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lenstui.scan.columns import Column, Second, all_columns
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, first_line, unreadable
+from lenstui.support.small_file import read_json
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
@@ -101,12 +102,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise unreadable(path, error) from error
-    except (ValueError, RecursionError):
+    except ValueError:
         content = None
     if isinstance(content, dict) and content.get("version") != VERSION and "version" in content:
         raise LensError(f"{path} is of another version of lenstui: scan the text anew.")

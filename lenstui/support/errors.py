@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lenstui.support.printable import printable
+
 # What another program's module may raise where it is given what it does not know.
 FOREIGN_ERRORS = (
     AttributeError,
@@ -16,8 +18,22 @@ FOREIGN_ERRORS = (
 )
 
 
+LONGEST_MESSAGE = 300  # characters
+
+
 class LensError(Exception):
-    """An error that the user can act on. The message is one line: what is wrong, and what to do."""
+    """An error that the user can act on. The message is one line: what is wrong, and what to do.
+
+    A message may quote a file: control characters are escaped, and what makes it too long is left out of its
+    middle, so that its end says what to do.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = printable(message)
+        if len(line) > LONGEST_MESSAGE:
+            half = (LONGEST_MESSAGE - 3) // 2
+            line = f"{line[:half]} … {line[-half:]}"
+        super().__init__(line)
 
 
 class NoDeviceError(LensError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lenstui.support import paths
 from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
 from lenstui.support.printable import printable
+from lenstui.support.small_file import read_small
 
 if TYPE_CHECKING:
     from lenstui.support.lens_repository import LensRepository
@@ -67,7 +68,7 @@ class Settings:
 def load() -> Settings:
     """Return the user's settings; defaults, with the reason, where the file cannot be followed."""
     try:
-        text = paths.settings().read_bytes().decode()
+        text = read_small(paths.settings()).decode()
     except (FileNotFoundError, NotADirectoryError):
         return Settings()
     except UnicodeDecodeError as error:

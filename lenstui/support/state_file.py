@@ -9,6 +9,7 @@ from typing import Any
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
+from lenstui.support.small_file import read_json
 
 
 def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
@@ -22,12 +23,12 @@ def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
         version: the version that the file must have.
     """
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}, None
     except OSError as error:
         return {}, _trouble(path, f"cannot be read ({error.strerror or error})")
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}, _trouble(path, "is damaged and passed over")
     if not isinstance(found, dict) or found.get("version") != version:
         return {}, _trouble(path, "is of another version and passed over")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lenstui.export.names import shown_path
 from lenstui.jobs.export_things import NOTEBOOK, Thing
 from lenstui.support.printable import printable
-from lenstui.tui.explore.export import CLIPBOARD_LIMIT
+from lenstui.tui.explore.export import CLIPBOARD_LIMIT, KEEPING, KEEPING_SECONDS
 
 if TYPE_CHECKING:
     from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
@@ -68,6 +68,7 @@ class ScreenExport:
 
     def keep(self, write: Write) -> None:
         """Keep what is shown in the lab notebook."""
+        self._services.tell(KEEPING, seconds=KEEPING_SECONDS)
         self._orders += 1
         write(self._orders, NOTEBOOK, None)
 

@@ -191,6 +191,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
     EXPORT: {
         "explore.export": "save write csv json svg html markdown parquet figure picture image screenshot"
         " table copy clipboard file report pandas paper",
+        "lenses.export": "figure plot curve history fit training kl step svg pdf csv json save write",
         "explore.keep": "save store notebook report journal log remember bookmark view",
         "explore.copy_cell": "clipboard yank tokens",
         "explore.copy_command": "clipboard yank reproduce script command line cli",

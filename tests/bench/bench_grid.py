@@ -1,6 +1,7 @@
 """How fast two big grids answer a key, and what they send for it.
 
-Run by hand: `python tests/bench/bench_grid.py [--size 200x50] [--rows 80] [--columns 4096] [--depth 1]`.
+Run by hand: `python tests/bench/bench_grid.py [--size 200x50] [--rows 80] [--columns 4096] [--depth 1]`,
+and with `--growth` for how all of it grows with rows and columns.
 A child process shows two grids of random cells in a pseudo-terminal; this one presses the keys and reads
 what comes back until it has been quiet for a while. The latency is the time to the last byte of the answer;
 on a busy machine look at the processor time of the child instead (on Linux). The floor is what Textual
@@ -10,6 +11,7 @@ itself takes to paint the same lines, ready-made, in the place of both grids.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import fcntl
 import gc
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -30,6 +33,7 @@ import numpy as np
 if TYPE_CHECKING:
     from lenstui.readout.cells import Cells
 
+TILE = 64  # columns of the first tile of a reading
 QUIET = 0.08  # seconds without a byte after which an answer is over
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 
@@ -240,6 +244,75 @@ def row(name: str, answers: list[Answer], budget: str) -> str:
     return "".join([*cells, "   ", budget])
 
 
+async def opening_and_steps(rows: int, columns: int, size: tuple[int, int]) -> dict[str, float]:
+    """Seconds of work of two grids: to open them, for what is on screen; and for a step of each kind.
+
+    Opened is what a reading begins with: all labels, and the cells of the columns that are seen first.
+    """
+    from textual.app import App, ComposeResult
+    from textual.containers import Horizontal
+
+    from lenstui.readout.cells import row_labels
+    from lenstui.tui.grid.grid import Grid
+
+    texts = {token: f"·{token}" for token in range(1000)}
+    labels = [texts[column % 1000] for column in range(columns)]
+
+    class Pair(App[None]):
+        CSS = "Grid { height: 1fr; width: 1fr; }"
+
+        def compose(self) -> ComposeResult:
+            with Horizontal():
+                yield Grid()
+                yield Grid()
+
+    app = Pair()
+    async with app.run_test(size=size) as pilot:
+        first, second = app.query(Grid)
+        tiles = [random_cells(rows, TILE, 1000, seed) for seed in range(2)]
+        await pilot.pause()
+        gc.collect()
+        began = time.process_time()
+        for grid, tile in zip((first, second), tiles, strict=True):
+            grid.start(row_labels(rows - 1), labels, 1000)
+            grid.add(0, tile, texts)
+        first.pair(second)
+        await pilot.pause()
+        taken = {"opening": time.process_time() - began}
+        first.focus()
+        for name, keys in (("step", "lhlhlhlhlh"), ("scroll", ["shift+right", "shift+left"] * 5)):
+            times = []
+            for key in keys:
+                began = time.process_time()
+                await pilot.press(key)
+                await pilot.pause()
+                times.append(time.process_time() - began)
+            taken[name] = statistics.median(times)
+        return taken
+
+
+def growth(size: tuple[int, int]) -> None:
+    """Print how opening and steps grow: by rows and by columns, with the exponents of a fit."""
+    print(f"{'rows × columns':20}{'opening':>10}{'step':>10}{'scroll':>10}   ms of work, the least of 3")
+    for what, shapes in (
+        ("columns", [(80, 512), (80, 2048), (80, 8192), (80, 32768)]),
+        ("rows", [(20, 2048), (80, 2048), (320, 2048)]),
+    ):
+        found = []
+        for shape in shapes:
+            runs = [asyncio.run(opening_and_steps(*shape, size)) for _ in range(3)]
+            found.append({name: min(run[name] for run in runs) for name in runs[0]})
+            print(growth_row(f"{shape[0]} × {shape[1]}", [1000 * each for each in found[-1].values()], 1))
+        sizes = np.log([shape[what == "columns"] for shape in shapes])
+        slopes = [np.polyfit(sizes, np.log([each[name] for each in found]), 1)[0] for name in found[0]]
+        print(growth_row(f"exponent by {what}", slopes, 2))
+
+
+def growth_row(name: str, figures: Sequence[float], digits: int) -> str:
+    """A line of the table of growth."""
+    return f"{name:20}" + "".join(f"{figure:>10.{digits}f}" for figure in figures)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -248,12 +321,16 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=4096)
     parser.add_argument("--depth", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--growth", action="store_true")
     parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.show:
         show(options.rows, options.columns, options.depth)
         return
     width, height = map(int, options.size.split("x"))
+    if options.growth:
+        growth((width, height))
+        return
     shape = ["--rows", str(options.rows), "--columns", str(options.columns), "--depth", str(options.depth)]
     terminal = Terminal(shape, width, height)
     print(f"two grids of {options.rows} × {options.columns}, depth {options.depth}, at {width}×{height}")
@@ -268,7 +345,7 @@ def main() -> None:
         print(row(name, answers, "" if name.startswith("floor") else budget))
     floor = work[STEPS[-1][0]]
     for name in SCROLLS:
-        print(f"{name} / floor: {work[name] / floor:.2f}   (processor time)")
+        print(f"{name} / floor: {work[name] / floor:.2f}   (processor time; budget: 1.50)")
     terminal.press("\x11")  # Ctrl+Q
     terminal.child.wait(10)
 

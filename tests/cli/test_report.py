@@ -92,6 +92,7 @@ def test_markdown_has_its_figures_in_a_folder_beside(
         file = tmp_path / unquote(link)
         assert file.parent == tmp_path / "my notes_figures"
         assert file.read_text() == svg
+    assert html.count("<p><em>the &lt;b&gt;first&lt;/b&gt; ![x](y) [one]</em></p>") == 2
     assert html.index("table 1") > html.index(links[0][0]) and "<b>" not in html
     assert len(list((tmp_path / "my notes_figures").iterdir())) == 2
     assert status("report", "--format", "md") == 0

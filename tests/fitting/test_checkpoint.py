@@ -124,6 +124,25 @@ def test_stopped_many_times_it_ends_with_the_same_weights(
     assert parts > 15
 
 
+def test_stopped_on_the_way_to_a_kl_it_ends_at_the_same_step(tiny: Model, text: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, steps=60, lr=1e-2)
+    whole = begin(tiny, plan_of(text, options))
+    finished(whole)
+    assert whole.state.held_out_kl is not None
+    plan = plan_of(text, replace(options, until_kl=1.05 * float(whole.state.held_out_kl.mean())))
+    undisturbed = begin(tiny, plan)
+    finished(undisturbed)
+    assert 0 < undisturbed.state.step < 60
+    file, pick, stage = tmp_path / "fit.checkpoint", random.Random(0), ""
+    save_checkpoint(file, begin(tiny, plan), plan)
+    while stage != "done":
+        fit = resume(tiny, open_checkpoint(file))
+        for now in islice(fit_steps(fit), pick.randint(1, 40)):
+            stage = now.stage
+        save_checkpoint(file, fit, plan)
+    assert_same(resume(tiny, open_checkpoint(file)), undisturbed)
+
+
 @pytest.mark.parametrize("way", ["muon", "adam", "sgd"])
 def test_stopped_once_it_ends_with_the_same_weights(
     tiny: Model, text: Path, tmp_path: Path, way: str

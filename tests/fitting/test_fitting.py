@@ -18,6 +18,8 @@ from lenstui.fitting.options import PRESETS, FitOptions, preset
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, wire
+from lenstui.lens.lens import Lens
+from lenstui.lens.logit import LogitLens
 from lenstui.model.residual import residual_stream
 from lenstui.texts.blocks import token_blocks
 from tests.tiny.families import BLOCKS, FAMILIES, D, random_model
@@ -198,12 +200,14 @@ def test_held_out_kl_is_what_evaluate_says(tiny: Model) -> None:
     lens, seen = run(tiny, FEW, blocks(8), held_out)
     quality = evaluate(tiny, held_out, lens)
     np.testing.assert_allclose(tuned_kl(seen), quality["tuned"].kl[:-1], rtol=1e-4)
-    np.testing.assert_allclose(logit_kl(seen), quality["logit"].kl[:-1], rtol=1e-4)
+    np.testing.assert_allclose(logit_kl(seen), kl_of_some_columns(tiny, held_out, LogitLens()), rtol=1e-4)
+    each = [np.mean(evaluate(tiny, [block], lens)["tuned"].kl[:-1]) for block in held_out]
+    assert lens.fit["held_out_error"] == pytest.approx(np.std(each, ddof=1) / 2, rel=1e-3)
     assert lens.fit["held_out_kl"] == tuned_kl(seen).tolist()
     assert lens.fit["logit_lens_kl"] == logit_kl(seen).tolist()
 
 
-def kl_of_some_columns(model: Model, held_out: Sequence[Tensor], lens: TunedLens) -> np.ndarray:
+def kl_of_some_columns(model: Model, held_out: Sequence[Tensor], lens: Lens) -> np.ndarray:
     """Mean KL by row of every fourth column, beginning one later in each block."""
     found = []
     for number, block in enumerate(held_out):
@@ -291,6 +295,23 @@ def test_progress_goes_on_and_never_back(tiny: Model) -> None:
         if stage != "measuring":  # there are two of them
             assert shares == sorted(shares), stage
         assert 0 <= min(shares) <= max(shares) <= 1
+
+
+def test_a_fit_ends_where_the_wanted_kl_is_reached(tiny: Model) -> None:
+    options = replace(FEW, steps=40, closed_form_tokens=1024, lr=1e-2)
+    train, held_out = blocks(64), blocks(4, seed=1)
+    _, whole = run(tiny, options, train, held_out)
+    _, begun = run(tiny, replace(options, steps=0), train, held_out)
+    wanted = float(0.5 * (tuned_kl(begun).mean() + tuned_kl(whole).mean()))
+    lens, seen = run(tiny, replace(options, until_kl=wanted), train, held_out)
+    assert 0 < seen[-1].step < 40
+    assert seen[-1].stage == "done"
+    assert np.mean(evaluate(tiny, held_out, lens)["tuned"].kl[:-1]) <= wanted
+    assert seen[-1].measured_tokens == 4 * 32  # on all that is held out, not on what hinted at it
+    # One that is reached by the closed form needs no step, one that never is ends as without it.
+    assert run(tiny, replace(options, until_kl=100.0), train, held_out)[1][-1].step == 0
+    never, _ = run(tiny, replace(options, until_kl=1e-9), train, held_out)
+    assert torch.equal(never.weight, run(tiny, options, train, held_out)[0].weight)
 
 
 # what cannot be

@@ -56,10 +56,13 @@ def test_it_is_the_weighted_ridge_regression_on_the_same_tokens(tiny: Model) -> 
     ).numpy()
     assert stream.shape[1] == 512
     lens = made(begin(tiny, PLAN, text))
+    added = []
     for row in range(3):
         weight, bias = regression(stream[row], stream[-1], 1e-4)
         np.testing.assert_allclose(lens.weight[row], weight, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(lens.bias[row], bias, rtol=1e-3, atol=1e-4)
+        added.append(lens.bias[row].numpy() - bias)
+    # Tempering adds to the biases, in one direction; test_tempering says how much.
+    assert np.linalg.svd(np.stack(added), compute_uv=False)[1:].max() < 1e-3
 
 
 def test_it_is_measured_on_text_that_it_was_not_fitted_on(tiny: Model) -> None:
@@ -69,7 +72,8 @@ def test_it_is_measured_on_text_that_it_was_not_fitted_on(tiny: Model) -> None:
     lens = made(begin(tiny, PLAN, text))
     quality = evaluate(tiny, text.blocks.held_out, lens)
     np.testing.assert_allclose(lens.fit["held_out_kl"], quality["tuned"].kl[:-1], rtol=1e-4)
-    np.testing.assert_allclose(lens.fit["logit_lens_kl"], quality["logit"].kl[:-1], rtol=1e-4)
+    # The logit lens is measured on every fourth column.
+    np.testing.assert_allclose(lens.fit["logit_lens_kl"], quality["logit"].kl[:-1], rtol=0.15)
     said = {name: lens.fit[name] for name in ("method", "preset", "steps", "tokens", "data")}
     assert said == {
         "method": "closed form", "preset": "instant", "steps": 0, "tokens": 512,

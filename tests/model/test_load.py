@@ -143,7 +143,7 @@ def test_a_configuration_that_is_none(folder: Path, text: str, message: str) -> 
         ),
         ({"architectures": ["CLIPModel"], "model_type": "clip"}, "no causal LM (CLIPModel)"),
         ({"architectures": ["GPT2ForTokenClassification"], "model_type": "gpt2"}, "no causal LM (GPT2For"),
-        ({"hidden_size": "wide"}, "is not understood"),
+        ({"hidden_size": "wide"}, "is damaged: hidden_size is no whole number"),
         ({"num_attention_heads": 5}, "is not understood"),
     ],
 )

@@ -124,7 +124,7 @@ def test_permissions_stay_and_private_is_private(tmp_path: Path) -> None:
 def test_nothing_that_lies_in_wait_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody guessed the name of the temporary file, and had it lead to another one."""
     monkeypatch.setattr("lenstui.support.atomic_file.os.urandom", bytes)
-    victim, trap = tmp_path / "victim", tmp_path / ".x.guessed"
+    victim, trap = tmp_path / "victim", tmp_path / ".x.00000000"
     victim.write_text("precious")
     trap.symlink_to(victim)
     with pytest.raises(LensError, match="File exists"), replaced(tmp_path / "x"):

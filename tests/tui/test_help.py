@@ -120,6 +120,7 @@ FOUND = {
     "svg": "Export tokens and numbers, or a figure, to a file or the clipboard",
     "json": "Export tokens and numbers, or a figure, to a file or the clipboard",
     "dataset": "Read a file of prompts, each at its end",
+    "paired": "A second model, lens or edits to compare",
     "anomaly": "Outlier scores against a reference set, a prompts file",
     "checkpoint": "The next revision of the model",
     "undo": "Remove the last appended token",

@@ -263,10 +263,12 @@ async def test_a_lens(opened: Any, folder: Path) -> None:
         await lenses_pilot.go(app, pilot)
         await lenses_pilot.choose(app, pilot, "other")
         assert list(await opened_menu(pilot)) == [
-            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Sort", "Browse…", "Save as…", "Save folder…",
-            "Next part",
+            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Sort", "Export", "Browse…", "Save as…",
+            "Save folder…", "Next part",
         ]  # fmt: skip
-        assert dimmed(app) == {"Stop": "No lens is being downloaded."}  # the first one is in use by itself
+        reasons = dimmed(app)  # the first one is in use by itself
+        assert reasons.pop("Export").startswith("other keeps no history of its fit")
+        assert reasons == {"Stop": "No lens is being downloaded."}
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.explore and "other" in lenses_pilot.status(app))
 
@@ -278,7 +280,8 @@ async def test_a_lens_before_a_model_is_open(tmp_path: Path, folder: Path) -> No
         await lenses_pilot.go(app, pilot)
         await opened_menu(pilot)
         assert set(dimmed(app)) == {
-            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Browse…", "Save as…", "Save folder…",
+            "Use", "Compare", "On the hub", "Stop", "Evaluate", "Export", "Browse…", "Save as…",
+            "Save folder…",
         }  # fmt: skip
         await pilot.press("escape")
         assert isinstance(app.screen, Lenses)
@@ -289,8 +292,8 @@ async def test_a_prompt_of_a_set(opened: Any, file: Path) -> None:
         await prompt_sets_pilot.go(app, pilot, file)
         await pilot.press("down", "down", "down")
         assert list(await opened_menu(pilot)) == [
-            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Rows", "Above x", "Outliers",
-            "Normal group", "Export", "Keep", "Copy command", "Stop", "File",
+            "Open", "Beside", "Filter", "Sort", "Reverse", "Group", "Means", "Rows", "Above x", "Two sides",
+            "Outliers", "Normal group", "Export", "Keep", "Copy command", "Stop", "File",
         ]  # fmt: skip
         assert dimmed(app) == {"Stop": "Nothing is being read.", "Normal group": NO_SCORES}
         await pilot.press("r")

@@ -58,7 +58,7 @@ async def test_the_form_says_what_text_a_lens_needs() -> None:
         await show(pilot)
         await pilot.press("escape", "t")
         assert "like what the model was trained on" in static(app, "#need")
-        assert f"quick {16_384 + 40 * 256:,} tokens" in static(app, "#need")
+        assert f"quick {16_384 + 32 * 256:,} tokens" in static(app, "#need")
         app.screen.query_one("#preset", Choice).value = "adam"
         await until(pilot, lambda: f"adam {500 * 512:,} tokens" in static(app, "#need"))
 

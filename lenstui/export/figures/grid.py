@@ -136,7 +136,8 @@ def grid_caption(
         command: the command that makes the figure again.
         framed: whether cells below 0 have a frame.
     """
-    titles = " and ".join(panel.title for panel in cells.panels)
+    *before, last = (panel.title for panel in cells.panels)
+    titles = f"{', '.join(before)} and {last}" if before else last
     notes = ["each cell has the likeliest token, the top of the network first"]
     if diff:
         left, right = list(readout.lenses)[:2]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from lenstui.fitting.state_schema import Schema, tensor
 
 
 @dataclass(eq=False)
@@ -79,14 +81,11 @@ class FieldSums:
         """Return copies of all of it."""
         return {name: value.clone() for name, value in asdict(self).items()}
 
-    def load_state_dict(self, kept: dict[str, Any]) -> None:
-        """Restore it from a `state_dict`.
-
-        Raises:
-            KeyError, ValueError, AttributeError: if its shapes differ.
-        """
+    def load_state_dict(self, kept: Mapping[str, Tensor]) -> None:
+        """Restore it from a `state_dict` that agrees with the schema."""
         for field in fields(self):
-            value = kept[field.name]
-            if value.shape != getattr(self, field.name).shape:
-                raise ValueError(f"{field.name} has another shape")
-            setattr(self, field.name, value)
+            setattr(self, field.name, kept[field.name])
+
+    def schema(self) -> Schema:
+        """Return what a `state_dict` of the same shapes holds."""
+        return {name: tensor(*value.shape) for name, value in asdict(self).items()}

@@ -19,6 +19,16 @@ from lenstui.fitting.jacobian.prompts import FitPrompts
 from lenstui.fitting.jacobian.relp import Relp
 from lenstui.fitting.jacobian.relp_check import proven_relp
 from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.fitting.state_schema import (
+    Schema,
+    check_state,
+    duration,
+    flag,
+    optional,
+    table,
+    tensor,
+    whole,
+)
 from lenstui.model.load import Model
 from lenstui.model.memory import free_memory
 from lenstui.support.errors import LensError
@@ -170,19 +180,33 @@ class JacobianState:
         """Restore the state from a `state_dict` of a fit with the same model and options.
 
         Raises:
-            LensError: if its shapes differ.
+            LensError: if it does not agree with the schema of such a state.
         """
-        try:
-            for name in _PLAIN:
-                setattr(self, name, _of_shape(kept[name], getattr(self, name)))
-            field = kept["field"]
-            if self.field is not None:
-                self.field.load_state_dict(field)
-            self.way = None if kept["way"] is None else Way(**kept["way"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LensError(f"The checkpoint does not fit this model and these options: {error}.") from error
+        check_state(kept, self._schema())
+        for name in _PLAIN:
+            setattr(self, name, kept[name])
+        if self.field is not None:
+            self.field.load_state_dict(kept["field"])
+        self.way = None if kept["way"] is None else Way(**kept["way"])
+
+    def _schema(self) -> Schema:
+        """Return what a state of a fit with the same model and options may hold."""
+        rows, d, _ = self.sums.shape
+        field = optional(table({})) if self.field is None else table(self.field.schema())
+        return {
+            "sums": tensor(*self.sums.shape),
+            "halves": tensor(*self.halves.shape),
+            "squares": tensor(*self.squares.shape),
+            "field": field,
+            "way": optional(_WAY),
+            "dims": whole(0, d - 1),
+            "convergence": optional(tensor(rows)),
+            **dict.fromkeys(("prompts", "measured_prompts"), whole()),
+            **dict.fromkeys(("seconds", "prompt_seconds"), duration),
+        }
 
 
+_WAY = table({"prefix": flag, "batched": flag, "chunk": whole(1, 1 << 12), "parts": flag})
 _PLAIN = (
     "sums", "halves", "squares", "prompts", "dims", "seconds", "prompt_seconds", "convergence",
     "measured_prompts",
@@ -276,17 +300,6 @@ def derivative(model: Model, options: JacobianOptions) -> Derivative:
     if target < 1:
         raise LensError("The model has a single block, and so no row below the penultimate one.")
     return Derivative(range(target), target, options.skip_first)
-
-
-def _of_shape(value: Any, former: Any) -> Any:
-    """Return a value that is to take the place of another, if that is no tensor of another shape.
-
-    Raises:
-        ValueError: if it is.
-    """
-    if isinstance(former, Tensor) and value.shape != former.shape:
-        raise ValueError(f"{list(value.shape)} instead of {list(former.shape)}")
-    return value
 
 
 def _kept(value: Any) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lenstui.lens.fit_history import MOST_POINTS
 from lenstui.support.errors import LensError
 
 _LONGEST_TEXT = 4096  # characters
@@ -111,6 +112,24 @@ def _is_fingerprint(value: object) -> bool:
     )
 
 
+def is_history(value: object) -> bool:
+    """Return whether a value is what `lens/fit_history` keeps."""
+    if not isinstance(value, list) or len(value) > MOST_POINTS + 1:
+        return False
+    rows = {len(each["held_out_kl"]) for each in value if _is_point(each)}
+    return all(map(_is_point, value)) and len(rows) < 2
+
+
+def _is_point(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(is_count(value.get(name)) for name in ("step", "tokens", "columns"))
+        and all(value.get(name) is not None for name in ("step", "tokens", "columns"))
+        and value.get("held_out_kl") != []
+        and _each(_is_measured)(value.get("held_out_kl"))
+    )
+
+
 # Every entry may also be missing or None, for unknown.
 _CONFIG: dict[str, Check] = {
     "base_model_name_or_path": _is_text,
@@ -146,4 +165,5 @@ _FIT: dict[str, Check] = {
     "versions": _is_table_of(_is_text),
     "time": _is_text,
     "origin": _is_table_of(_is_text),
+    "history": is_history,
 }

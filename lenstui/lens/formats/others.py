@@ -8,7 +8,6 @@ model itself does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,10 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.formats.header import is_count
-from lenstui.lens.formats.tensor_file import check_regular, damaged
+from lenstui.lens.formats.tensor_file import check_archive, check_regular, damaged
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.errors import LensError, first_line
+from lenstui.support.small_file import read_json
 
 LENS_TYPE = "linear_tuned_lens"
 _LARGEST_TABLE = 1 << 24  # bytes
@@ -60,6 +60,7 @@ def read_mlxterp(path: Path) -> TunedLens:
         LensError: if one is damaged, or the two do not agree.
     """
     check_regular(path)
+    check_archive(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             state = {key: torch.from_numpy(arrays[key].astype(np.float32)) for key in arrays.files}
@@ -145,8 +146,8 @@ def read_table(path: Path) -> Mapping[str, Any]:
     if path.exists() and path.stat().st_size > _LARGEST_TABLE:
         raise LensError(f"{path} is damaged or no lens file: it is far too large.")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, RecursionError, ValueError) as error:
+        table = read_json(path)
+    except (OSError, ValueError) as error:
         raise damaged(path, error) from error
     if not isinstance(table, dict):
         raise LensError(f"{path} is damaged or no lens file: it holds no table.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ import torch
 
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, first_line
+
+_SMALL = 64 << 20  # bytes that every file may claim
+_MOST_PACKED = 20  # times its size that a larger one may: zeros pack well
+_DEEPEST = 32
+_MOST_VALUES = 1_000_000
 
 
 def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -> Any:
@@ -25,9 +31,10 @@ def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -
         LensError: if the file is missing, of another kind, damaged, or holds other objects.
     """
     check_regular(path, what)
+    check_archive(path, what)
     try:
         mapped = mapped and zipfile.is_zipfile(path)  # files in torch's older form cannot be mapped
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise LensError(f"There is no {what} {path}.") from error
     except OSError as error:
@@ -40,6 +47,52 @@ def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -
         raise LensError(
             f"{path} holds more than plain tensors, so it was not opened: it is no {what}."
         ) from error
+    if (wrong := _overclaim(content, path.stat().st_size)) is not None:
+        raise LensError(f"{path} is damaged or no {what}: {wrong}.")
+    return content
+
+
+def check_archive(path: Path, what: str = "lens file") -> None:
+    """Refuse a zip archive that is small on the disk and would be huge in memory.
+
+    Raises:
+        LensError: if it is one.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except Exception:  # on damaged bytes zipfile raises many kinds; whoever reads the file says what is wrong
+        return
+    if unpacked > _SMALL + _MOST_PACKED * path.stat().st_size:
+        raise LensError(f"{path} is damaged or no {what}: it would unpack to {unpacked / 1e9:.1f} GB.")
+
+
+def _overclaim(content: Any, size: int) -> str | None:
+    """Return what content of a file of `size` bytes claims to be that it cannot be; None where all is well.
+
+    A tensor may claim any shape over one number of a file, and a list may be in itself, or a hundred times in
+    another one that is a hundred times in a third.
+    """
+    claimed, count = 0, 0
+    pending = [(content, 0)]
+    while pending:
+        value, depth = pending.pop()
+        count += 1
+        if depth > _DEEPEST or count > _MOST_VALUES:
+            return "its values are nested too deep, or too many"
+        if isinstance(value, torch.Tensor):
+            if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized:
+                return "it holds a tensor without plain numbers"
+            claimed += value.numel() * value.element_size()
+            if claimed > _SMALL + _MOST_PACKED * size:
+                return f"its tensors claim {claimed / 1e9:,.0f} GB and more"
+        elif isinstance(value, Mapping):
+            pending += [(item, depth + 1) for item in value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            pending += [(item, depth + 1) for item in value]
+    return None
 
 
 def check_regular(path: Path, what: str = "lens file") -> None:

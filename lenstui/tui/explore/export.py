@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from lenstui.tui.services import Services
 
 ALONE = "{} is of one prompt, by one or two models, with edits of one alone: - removes {} first."
+KEEPING = "Keeping the view …"  # until it is said that it is kept, or why not
+KEEPING_SECONDS = 60.0
 # Bytes that a terminal takes by OSC 52: xterm and others drop a sequence of more than 100,000 characters.
 CLIPBOARD_LIMIT = 74_994
 IN_TMUX = "In tmux this takes:  set -g set-clipboard on"
@@ -86,6 +88,7 @@ class Export:
         if reason := self.why_not_keep():
             self._services.tell(reason)
             return
+        self._services.tell(KEEPING, seconds=KEEPING_SECONDS)
         order = self._order(None)
         shape = replace(order.shape, format="md")
         self._services.exports.take(replace(order, shape=shape, is_kept=True), self._post)

@@ -58,6 +58,7 @@ class Parts:
             prompt_line: the part that the first paint has already.
             read_prompt: puts a prompt into the box, and reads it.
         """
+        self.services = services  # of which keys open other screens
         self.prompt_line = prompt_line
         self.words = Words(state, widgets, services)
         self.follower = CellFollower(state, widgets, self.words)

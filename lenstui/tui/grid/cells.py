@@ -129,7 +129,7 @@ class GridCells:
 
     def differing(self, row: int, columns: slice, line: CellLine) -> list[bool]:
         """Return which cells of a row are marked as different: none, as all are of one lens."""
-        return [False] * len(self.levels[row, columns])
+        return [False] * (columns.stop - columns.start)
 
     def absent(self, row: int, columns: slice) -> list[bool]:
         """Return which cells of a row have no number and will have none.
@@ -158,7 +158,8 @@ class GridCells:
         if place >= ids.shape[1] or (place and line.contents is Contents.NUMBER):
             return [None if first < 0 else " " * width for first in ids[:, 0].tolist()]
         tokens = ids[:, place].tolist()
-        texts = [None if token < 0 else self.texts.get(token, f"#{token}") for token in tokens]
+        known = self.texts.get
+        texts = [None if token < 0 else known(token) or f"#{token}" for token in tokens]
         if line.contents is Contents.TOKEN:
             return [text if text is None else fit(text, width) for text in texts]
         value = PROBABILITY if place else self._value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -97,33 +98,47 @@ class Frame:
         return self.rows[len(self.rows) - 1 - row if self.flipped else row]
 
     def _row(self, row: int, line: int) -> Iterable[tuple[str, Style]]:
-        for run in _runs(self.columns):
-            yield from self._cells_of(row, line, run)
+        if isinstance(self.columns, range):
+            return self._cells_of(row, line, self.columns)
+        return chain.from_iterable(self._cells_of(row, line, run) for run in _runs(self.columns))
 
     def _cells_of(self, row: int, line: int, run: range) -> Iterable[tuple[str, Style]]:
+        """Return the pieces of a line of the cells of neighbouring columns."""
         seen = slice(run.start, run.stop)
-        is_dim = self._label(row) in self.figures.dim
-        look = self.dim_look if is_dim else self.look
-        dim = self.column_marks.dim
-        has_cursor = row == self.cursor.row
-        here = self.cursor.column - run.start if has_cursor else None
-        beside = self.beside_cursor - run.start if has_cursor and self.framed else None
+        look = self.dim_look if self._label(row) in self.figures.dim else self.look
         text_width = look.text_width(self.layout.width)
         of_cell = CellLine(line, self.depth, text_width, self.layout.contents)
         texts = self.cells.line(row, seen, of_cell)
         levels = self.cells.levels[row, seen].tolist()
         differing = self.cells.differing(row, seen, of_cell)
         settled = (self.cells.settled[seen] == row).tolist() if self.marks else [False] * len(levels)
-        absent = self.cells.absent(row, seen) if None in texts else []
+        has_marks = row == self.cursor.row or any(differing) or any(settled)
+        if not (has_marks or self.column_marks.dim or None in texts):
+            return look.bare_cells(texts, levels, first=line == 0)
+        cells = list(zip(run, texts, levels, differing, settled, strict=True))
+        return self._marked_cells(row, line, cells)
+
+    def _marked_cells(
+        self, row: int, line: int, cells: Sequence[tuple[int, str | None, int, bool, bool]]
+    ) -> Iterator[tuple[str, Style]]:
+        """Yield the pieces of cells that may have marks or no text, as few of those on screen have.
+
+        Args:
+            row: of the cells.
+            line: of the row.
+            cells: for each its column, its text, its level, and whether it differs, and settles.
+        """
+        is_dim = self._label(row) in self.figures.dim
+        here = self.cursor.column if row == self.cursor.row else None
+        beside = self.beside_cursor if row == self.cursor.row and self.framed else None
+        seen = slice(cells[0][0], cells[-1][0] + 1) if cells else slice(0)
+        absent = self.cells.absent(row, seen) if any(text is None for _, text, *_ in cells) else []
         first, last = line == 0, line == self.depth - 1
-        for i, (text, level, differs, settles) in enumerate(
-            zip(texts, levels, differing, settled, strict=True)
-        ):
-            marks = marks_of(first, last, i == here, i == beside, differs, settles)
-            if dim:
-                look = self.dim_look if is_dim or run.start + i in dim else self.look
+        for place, (column, text, level, differs, settles) in enumerate(cells):
+            look = self.dim_look if is_dim or column in self.column_marks.dim else self.look
+            marks = marks_of(first, last, column == here, column == beside, differs, settles)
             if text is None:
-                yield from look.empty_cell(self.layout.width, ABSENT if absent[i] else PENDING, marks)
+                yield from look.empty_cell(self.layout.width, ABSENT if absent[place] else PENDING, marks)
             else:
                 yield from look.cell(text, level, marks)
 
@@ -141,13 +156,14 @@ class Frame:
             edge: the cursor is in the last column, and there is room for its right edge.
         """
         segments: list[Segment] = []
-        run = [label]
+        run = label
         for text, next_style in cells:
-            if next_style is not style:
-                segments.append(Segment("".join(run), style))
-                run, style = [], next_style
-            run.append(text)
-        segments.append(Segment("".join(run), style))
+            if next_style is style:
+                run += text
+            else:
+                segments.append(Segment(run, style))
+                run, style = text, next_style
+        segments.append(Segment(run, style))
         missing = self.width - self.gutter - len(self.columns) * self.layout.width
         too_much = -missing
         while too_much > 0 and segments:  # a cell may be of several pieces

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from rich.segment import Segment
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -23,8 +24,12 @@ from lenstui.tui.grid.cursor import Cursor
 from lenstui.tui.grid.moves import GridMoves
 from lenstui.tui.grid.places import HEADER, MAX_DEPTH
 from lenstui.tui.grid.room import NO_FIGURES, RowFigures, widest_of
+from lenstui.tui.shared.scroll_bar import ScrolledLine
 
 if TYPE_CHECKING:
+    from textual.color import Color
+    from textual.filter import LineFilter
+
     from lenstui.readout.cells import Cells, FloatArray, IntArray
     from lenstui.tui.grid.cell import Look
     from lenstui.tui.grid.cells import GridCells
@@ -65,10 +70,11 @@ class Grid(GridMoves):
     marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        self._lines: dict[int, Strip] = {}  # as they were drawn last
+        self._drawn_for: tuple[object, ...] = ()  # what they depend on that says nothing when it changes
         super().__init__(name=name, id=id, classes=classes)
         self._look_cache: Look | None = None
         self._dim_look_cache: Look | None = None
-        self._frame: Frame | None = None
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
 
@@ -259,18 +265,66 @@ class Grid(GridMoves):
         return self._dim_look_cache
 
     def notify_style_update(self) -> None:
-        """Forget the styles, so that the next painting looks them up again."""
+        """Forget the styles and the lines, so that the next painting looks them up and draws them again."""
         super().notify_style_update()
         self._look_cache = self._dim_look_cache = None
+        self._lines.clear()
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw the lines of some regions anew, or all lines where there are no regions."""
+        if repaint and regions:
+            for region in regions:
+                for y in region.line_range:
+                    self._lines.pop(y, None)
+        elif repaint:
+            self._lines.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the lines on screen, painted from one snapshot.
+        """Return the lines on screen: those that have to be drawn from one snapshot, the others as they were.
+
+        A grid has no border and no padding, which its pane has, and so none of what makes lines of a widget
+        in general takes long.
+        """
+        ground, filters = self.background_colors[1], tuple(self.get_line_filters())
+        drawn_for = self.outer_size, self._view, ground, filters
+        if drawn_for != self._drawn_for:
+            self._drawn_for = drawn_for
+            self._lines.clear()
+        if missing := [y for y in crop.line_range if y not in self._lines]:
+            self._draw(missing, ground, filters)
+        lines = [self._lines[y] for y in crop.line_range]
+        if crop.column_span == (0, self.outer_size.width):
+            return lines
+        return [line.crop(*crop.column_span) for line in lines]
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line."""
+        return self.render_lines(Region(0, y, self.outer_size.width, 1))[0]
+
+    def _draw(self, lines: Sequence[int], ground: Color, filters: Sequence[LineFilter]) -> None:
+        """Draw lines as the terminal shows them, with the places that scrollbars cover."""
+        frame, blank = self._snapshot(), self._look.blank
+        width, height = self.outer_size.width, self._view.height
+        behind = Strip([Segment(" " * (width - frame.width), blank)]) if width > frame.width else None
+        for y in lines:
+            line = frame.line(y) if y < height else Strip.blank(width, blank)
+            segments = list(line)
+            for each in filters:
+                segments = each.apply(segments, ground)
+            line = Strip(segments, line.cell_length)
+            self._lines[y] = line if behind is None or y >= height else ScrolledLine(line, behind)
+
+    def _snapshot(self) -> Frame:
+        """Return a snapshot of all that decides how the grid looks.
 
         Looking everything up once for all lines is what makes painting fast.
         """
         from lenstui.tui.grid.frame import Frame  # the first paint can do without
 
-        self._frame = Frame(
+        return Frame(
             look=self._look,
             cells=self._cells,
             rows=self._rows[::-1] if self.bottom_up else self._rows,
@@ -288,16 +342,11 @@ class Grid(GridMoves):
             column_marks=self.column_marks,
             dim_look=self._dim_look if self.figures.dim or self.column_marks.dim else self._look,
             gutter=self._gutter,
-            width=self.size.width,
+            width=self._view.width,
         )
-        return super().render_lines(crop)
 
     @property
     def _beside_cursor(self) -> int:
         """The column to the right of the cursor's, where its right edge is; none is -1."""
         place = self._place_of(self.cursor.column) + 1
         return self._shown[place] if place < len(self._shown) else -1
-
-    def render_line(self, y: int) -> Strip:
-        """Return one line of the frame that is being painted."""
-        return self._frame.line(y) if self._frame else Strip.blank(self.size.width)

@@ -13,7 +13,10 @@ from textual.events import DescendantFocus
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
 
+from lenstui.export.names import proposed_path
 from lenstui.jobs.evaluation_messages import LensesEvaluated
+from lenstui.jobs.export_messages import FileTaken, NotTaken, TextTaken
+from lenstui.jobs.export_things import CURVE_COPIES, CURVE_FILES, Thing
 from lenstui.jobs.messages import (
     LensesListed,
     LensNotMeasured,
@@ -28,7 +31,9 @@ from lenstui.jobs.messages import (
 )
 from lenstui.jobs.published_messages import LensArrived
 from lenstui.lens.card import Match, TranslatorSize
+from lenstui.lens.fit_history import curve_of
 from lenstui.opening.side_count import MOST_SIDES
+from lenstui.support.errors import LensError
 from lenstui.support.paths import data
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.lenses.hub_list import HubList
@@ -36,6 +41,7 @@ from lenstui.tui.lenses.hub_table import HubTable
 from lenstui.tui.lenses.saving import LensSaving, LensToSave, lens_to_save, made_or_home
 from lenstui.tui.lenses.sheet import LensSheet, Sheet
 from lenstui.tui.lenses.table import LensLine, LensLines, LensTable
+from lenstui.tui.screen_export import ScreenExport
 from lenstui.tui.services import Services
 from lenstui.tui.shared.file_dialogs import OpenLens
 from lenstui.tui.shared.fit_words import TAKEN
@@ -76,6 +82,10 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "E", "app.evaluate", "Evaluate", show=False, id="lenses.evaluate",
             tooltip="Evaluate the open lenses on a text",
         ),
+        Binding(
+            "x", "export", "Export", show=False, id="lenses.export",
+            tooltip="The curve of this lens's fit as a figure or numbers",
+        ),
         Binding("b", "browse", "Browse…", tooltip="Open a lens file from any folder", id="lenses.browse"),
         Binding("s", "save", "Save as…", tooltip="Save the lens in use as a file", id="lenses.save"),
         Binding(
@@ -101,6 +111,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         super().__init__()
         self._services = services
         self._saving = LensSaving(services, self, self._say_saving)
+        self._export = ScreenExport(services, CURVE_FILES, CURVE_COPIES)
         self._sizes: dict[Path, dict[int, TranslatorSize]] = {}
         self._trouble: dict[Path, str] = {}
         self._listed: tuple[ListedLens, ...] = ()  # the newest first
@@ -258,6 +269,7 @@ class Lenses(LeanScreen[None], AppScreen[None]):
             "lenses.stop": "" if self._hub.is_downloading else "No lens is being downloaded.",
             "lenses.evaluate": self._why_no_model(),
             "lenses.sort": self._why_no_lens(),
+            "lenses.export": self._why_no_curve(),
             "lenses.browse": self._why_not_open(),
             "lenses.save": self._why_not_save(),
             "lenses.save_folder": self._why_not_save_folder(),
@@ -409,6 +421,44 @@ class Lenses(LeanScreen[None], AppScreen[None]):
         """Notify the user why the lens was not saved; another place can be chosen."""
         self.query_one(StatusBar).stage = None
         self.notify(message.text, title="Not saved", severity="error", timeout=15, markup=False)
+
+    # ── the curve of a fit ───────────────────────────────────────────────────────────────────────────────
+
+    def action_export(self) -> None:
+        """Open the dialog that asks in which form to export the curve of the highlighted lens's fit."""
+        if (reason := self._why_no_curve()) or self._chosen is None:
+            self._tell(reason)
+            return
+        card, lenses, post = self._chosen.card, self._services.lenses, self._services.post_to(self)
+
+        def write(number: int, thing: Thing, path: Path | None) -> None:
+            lenses.take_curve(number, card, thing, path, post)
+
+        self._export.ask(lambda thing: proposed_path(f"curve {card.name}", "", thing.ending), write)
+
+    def _why_no_curve(self) -> str:
+        """Return why the highlighted lens has no curve of its fit; nothing where it has one."""
+        if self._is_on_hub:
+            return "A lens on the hub has to be downloaded first: Enter does that."
+        if self._chosen is None:
+            return NO_LENSES
+        try:
+            curve_of(self._chosen.card.fit, self._chosen.card.name)
+        except LensError as error:
+            return str(error)
+        return ""
+
+    def on_file_taken(self, message: FileTaken) -> None:
+        """Notify the user which file was written."""
+        self._export.say_written(message)
+
+    def on_text_taken(self, message: TextTaken) -> None:
+        """Put the text of an export into the clipboard."""
+        self._export.copy(message)
+
+    def on_not_taken(self, message: NotTaken) -> None:
+        """Show why nothing was exported."""
+        self._export.say_failed(message)
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from lenstui.jobs.messages import ListedLens
 from lenstui.lens.card import LEADING, LensCard, Match, TranslatorSize
+from lenstui.lens.fit_history import history_of
 from lenstui.lens.kinds import JACOBIAN
 from lenstui.lens.origin import Origin
 from lenstui.readout.cells import row_labels
@@ -74,6 +75,7 @@ class Sheet:
             ("with", "" if card.adapter is None else joined(*_adapter(card))),
             ("kind", joined("Jacobian lens", _target(card)) if card.kind == JACOBIAN else ""),
             ("fit", joined(*_fitting(fit))),
+            ("curve", _curve(fit)),
             ("eval", "" if card.evaluation is None else card.evaluation.in_words),
         )
         yield Text()
@@ -135,6 +137,12 @@ class Sheet:
                 numbers = ("…",) if size is None else (size.weight, *size.singular_values)
                 line.append("".join(f"{_number(number):>{_SIZE}}" for number in numbers))
             yield line
+
+
+def _curve(fit: Mapping[str, Any]) -> str:
+    """Return how often the lens was measured while it was fitted; nothing where that is not kept."""
+    count = len(history_of(fit))
+    return f"measured {count} times on the way: x exports the curve" if count > 1 else ""
 
 
 class LensSheet(VerticalScroll):

@@ -12,6 +12,7 @@ from lenstui.jobs.set_messages import SetNotWritten, SetSource, SetWritten
 from lenstui.jobs.sets import SetOrder
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
+from lenstui.tui.explore.export import KEEPING, KEEPING_SECONDS
 from lenstui.tui.prompt_sets.state import SetRun, SetState
 from lenstui.tui.services import Services
 from lenstui.tui.shared.nothing_yet import NO_PROMPTS
@@ -61,6 +62,7 @@ class SetExport:
         if reason := self.why_not():
             self._services.tell(reason)
         else:
+            self._services.tell(KEEPING, seconds=KEEPING_SECONDS)
             self._order("md", None)
 
     def why_not(self) -> str:

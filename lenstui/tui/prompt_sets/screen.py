@@ -101,7 +101,7 @@ class PromptSets(LeanScreen[None], AppScreen[None]):
         ),
         Binding(
             "d", "against", "Two sides", show=False, id="prompts.against",
-            tooltip="A second side, a model, lens or edits, and the difference: name it",
+            tooltip="A second model, lens or edits to compare",
         ),
         Binding(
             "n", "normal", "Normal group", show=False, id="prompts.normal",

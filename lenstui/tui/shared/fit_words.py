@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lenstui.readout.cells import FloatArray
 
 PRESETS: Mapping[str, str] = {
-    "quick": "closed form, then 40 steps: within minutes",
+    "quick": "closed form, then 32 steps: within minutes",
     "standard": "eight times the text, 1,000 steps: to publish with",
     "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
     "adam": "Adam from zero, the recipe of small scripts",

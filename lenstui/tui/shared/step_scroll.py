@@ -5,6 +5,11 @@ from __future__ import annotations
 from textual import events, on
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
+
+from lenstui.tui.shared.scroll_bar import RunBar
+
+ScrollBar.renderer = RunBar  # of all views
 
 _WHEEL_LINES = 3
 

@@ -1,0 +1,1 @@
+"""Files and texts that somebody else made, or that a disk has damaged."""

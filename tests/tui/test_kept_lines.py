@@ -1,0 +1,96 @@
+"""A grid keeps the lines that it has drawn; whatever changes, they are those that would be drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from textual.geometry import Region
+
+from lenstui.readout.scales import Scale
+from lenstui.readout.values import ENTROPY
+from lenstui.tui.grid.column_marks import ColumnMarks
+from lenstui.tui.grid.cursor import Cursor
+from lenstui.tui.grid.grid import Grid
+from lenstui.tui.grid.room import ColumnLayout, Contents, RowFigures
+from tests.tui.pilots.grid_app import TEXTS, Panes, random_cells
+
+
+def are_as_drawn_anew(grid: Grid) -> bool:
+    """Whether the kept lines are those that an empty memory brings about."""
+    everything = Region(0, 0, *grid.outer_size)
+    kept = [list(line) for line in grid.render_lines(everything)]
+    grid._lines.clear()
+    return kept == [list(line) for line in grid.render_lines(everything)]
+
+
+def look_at(grid: Grid) -> str:
+    return "\n".join(line.text for line in grid.render_lines(Region(0, 0, *grid.outer_size)))
+
+
+CHANGES: dict[str, Callable[[Panes, Grid], object]] = {
+    "cursor": lambda app, grid: grid.move_to(Cursor(3, 4)),
+    "cursor far away": lambda app, grid: grid.move_to(Cursor(19, 39)),
+    "scroll sideways": lambda app, grid: grid.scroll_now(60, 0),
+    "scroll down": lambda app, grid: grid.scroll_now(0, 4),
+    "depth": lambda app, grid: setattr(grid, "depth", 3),
+    "width": lambda app, grid: setattr(grid, "column_layout", ColumnLayout(14, Contents.BOTH)),
+    "order": lambda app, grid: setattr(grid, "bottom_up", False),
+    "value": lambda app, grid: setattr(grid, "value", ENTROPY),
+    "scale": lambda app, grid: setattr(grid, "scale", Scale(0, 0.3)),
+    "settled": lambda app, grid: setattr(grid, "marks", True),
+    "frame": lambda app, grid: setattr(grid, "framed", False),
+    "figures": lambda app, grid: setattr(grid, "figures", RowFigures({"3": "1.2"}, frozenset({"3"}))),
+    "turns": lambda app, grid: setattr(
+        grid, "column_marks", ColumnMarks(frozenset({1}), frozenset({2}), frozenset({5}))
+    ),
+    "folded": lambda app, grid: setattr(grid, "hidden", frozenset(range(2, 6))),
+    "cells": lambda app, grid: grid.add(2, random_cells(20, 3, seed=9), TEXTS),
+    "fewer columns": lambda app, grid: grid.resize_to([f"u{i}" for i in range(5)]),
+    "another prompt": lambda app, grid: grid.start(("emb", "0"), ("a", "b"), 50),
+    "theme": lambda app, grid: setattr(app, "theme", "textual-light"),
+    "focus": lambda app, grid: app.right.focus(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_no_line_is_stale(change: str) -> None:
+    app = Panes()
+    async with app.run_test(size=(100, 14)) as pilot:
+        await pilot.pause()
+        before = look_at(app.left)
+        CHANGES[change](app, app.left)
+        await pilot.pause()
+        assert are_as_drawn_anew(app.left)
+        if change in {"scroll down", "order", "folded", "another prompt", "depth"}:
+            assert look_at(app.left) != before
+
+
+async def test_no_line_is_stale_after_a_resize() -> None:
+    app = Panes()
+    async with app.run_test(size=(100, 14)) as pilot:
+        await pilot.pause()
+        for size in ((60, 9), (140, 30), (140, 12)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert are_as_drawn_anew(app.left)
+            assert look_at(app.left).count("\n") == app.left.outer_size.height - 1
+
+
+async def test_a_step_of_the_cursor_draws_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Panes()
+    drawn: list[int] = []
+    async with app.run_test(size=(100, 14)) as pilot:
+        await pilot.pause()
+        before = Grid._draw
+
+        def draw(grid: Grid, lines: Sequence[int], *rest: Any) -> None:
+            drawn.extend(lines)
+            before(grid, lines, *rest)
+
+        monkeypatch.setattr(Grid, "_draw", draw)
+        await pilot.press("l")
+        await pilot.pause()
+    assert drawn[0] == 0
+    assert len(drawn) == 2  # the header, and the row of the cursor
