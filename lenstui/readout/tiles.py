@@ -281,7 +281,11 @@ def _read_run(
         for key, lens in zip(keys, lenses, strict=True)
         for _, row in lens_rows([lens], rows, last)
     ]
-    at_once = max(1, _cells_at_once(streams.model) // (columns.stop - columns.start))
+    most = max(1, _cells_at_once(streams.model) // (columns.stop - columns.start))
+    groups = -(-len(stream_rows) // most)
+    at_once = -(
+        -len(stream_rows) // groups
+    )  # evenly, since a narrow product takes nearly as long as a wide one
     final, left_over = None, None
     read: list[dict[str, Tensor]] = []
     for start in range(0, len(stream_rows), at_once):

@@ -173,7 +173,7 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if not func.is_view:
-            for tensor in tensors((args, kwargs, result)):
+            for tensor in tensors((args, result)):  # what is passed as `out` is the result
                 self.bytes += tensor.nbytes if tensor.numel() >= self.least else 0
         return result
 

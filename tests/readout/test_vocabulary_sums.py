@@ -95,7 +95,7 @@ def test_logarithms_of_either_library(library: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_many_small_terms_beside_a_large_one_are_not_lost() -> None:
-    """A product of matrices adds one term after the other, and loses those below the sum's last digit."""
+    """A product of matrices adds one term after the other, and loses what is below the last digit."""
     generator = torch.Generator().manual_seed(3)
     logits = 5 * torch.randn(2, 1, 50_000, generator=generator)
     logits[:, 0, 7] = 80
