@@ -25,8 +25,8 @@ times are processor seconds, by one thread, so that other programs take less par
 
 The verdict is by the first two, the median of our rounds against the peer's fastest. Before the race both
 programs take a few steps that do not count. "wall" is what the whole process took by the clock. With
-`--peer-steps N` the peer stops after N steps, and only seconds a token are compared: for models with which 250
-steps take hours.
+`--peer-steps N` the peer stops after N steps, and only seconds a token are compared: for models with which
+250 steps take hours.
 """
 
 from __future__ import annotations
