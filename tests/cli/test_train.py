@@ -33,8 +33,8 @@ def test_json_is_the_contract_and_the_file_is_what_it_says(
     assert train(tiny_folder, text, "--save", str(file), "--format", "json") == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == [
-        *("version", "path", "preset", "tokens", "steps", "seconds", "held_out_kl", "logit_lens_kl"),
-        *("convergence", "n_prompts", "kind"),
+        *("version", "path", "preset", "tokens", "steps", "seconds", "held_out_kl"),
+        *("held_out_error", "logit_lens_kl", "convergence", "n_prompts", "kind"),
     ]
     assert (result["version"], result["path"], result["preset"], result["steps"]) == (
         1,
