@@ -139,17 +139,20 @@ def _runs(length: int, width: int) -> list[slice]:
 
 
 def log_of(x: Tensor, out: Tensor) -> Tensor:
-    """Return the natural logarithm of `x`, written into `out`: by PyTorch or NumPy, whichever is faster."""
-    if x.device.type == "cpu" and _fastest_log(torch.get_num_threads()) == "numpy":
+    """Return the natural logarithm of `x`, written into `out`.
+
+    With one thread it is made by PyTorch or NumPy, whichever is faster; NumPy uses no more than one.
+    """
+    if x.device.type == "cpu" and torch.get_num_threads() == 1 and _fastest_log() == "numpy":
         np.log(x.numpy(), out=out.numpy())
         return out
     return torch.log(x, out=out)
 
 
 @cache
-def _fastest_log(threads: int) -> str:
-    """Return whose logarithms are faster: PyTorch's, with some threads, or those of NumPy, which uses one."""
-    x = torch.ones(max(1, threads) << 18)
+def _fastest_log() -> str:
+    """Return whose logarithms are faster with one thread: PyTorch's or NumPy's."""
+    x = torch.ones(1 << 18)
     out = torch.empty_like(x)
     return clearly_fastest(
         {"torch": lambda: torch.log(x, out=out), "numpy": lambda: np.log(x.numpy(), out=out.numpy())}
