@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.lens.formats.library import PARAMS
 from lenstui.lens.kinds import LOGIT
 from lenstui.model.gguf import SUFFIX
 from lenstui.model.name import split_revision
@@ -54,6 +53,8 @@ def typed_side(text: str, first: Start) -> AskedAgainst:
         text: the line, not empty: of a model a folder, a GGUF file, `OWNER/NAME` or `OWNER/NAME@REVISION`.
         first: the request for the first model, which the second is run like.
     """
+    from lenstui.lens.formats.library import PARAMS  # brings torch, which the help can do without
+
     if text == LOGIT:
         return AskedAgainst(None)
     path = Path(text).expanduser()

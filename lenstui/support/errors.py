@@ -18,7 +18,7 @@ FOREIGN_ERRORS = (
 )
 
 
-LONGEST_MESSAGE = 300  # characters
+LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
 
 
 class LensError(Exception):

@@ -19,6 +19,7 @@ from lenstui.fitting.kinds import AnyFit, begin_fit, steps_of
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.plan import AnyOptions, FitPlan
 from lenstui.lens import LensError, Model
+from lenstui.support.errors import LONGEST_MESSAGE
 from lenstui.texts.documents import Documents
 from tests.hostile.altered import altered
 
@@ -63,7 +64,7 @@ def test_each_is_refused_in_a_line_or_goes_on(
             gone_on += 1
         except LensError as error:
             line = str(error)
-            assert len(line) <= 300, where
+            assert len(line) <= LONGEST_MESSAGE, where
             assert line.isprintable(), where
             refused += 1
         except Exception as error:
