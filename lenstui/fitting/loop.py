@@ -48,8 +48,8 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     A caller may pause by not asking for the next item, and stop by never asking again: at every yield
     `fit.state` is consistent, and can be written, kept, or continued by another call.
 
-    Held-out KL is measured at the end, and on a fourth of the held-out columns at the start (that of the
-    logit lens), after the closed form and a few times while refining.
+    Held-out KL is measured at the start (that of the logit lens) and at the end, and on a fourth of the
+    held-out columns after the closed form and a few times while refining.
 
     Yields:
         The progress after each piece of work.
@@ -141,7 +141,7 @@ def _is_measured(fit: Fit) -> bool:
 
 
 def _measure_logit_lens(fit: Fit) -> Work:
-    fit.state.logit_lens_kl, _, _ = yield from _held_out_kl(fit, LogitLens(), _ON_THE_WAY)
+    fit.state.logit_lens_kl, _, _ = yield from _held_out_kl(fit, LogitLens(), 1)
 
 
 def _measure(fit: Fit, one_in: int = 1) -> Work:

@@ -18,8 +18,6 @@ from lenstui.fitting.options import PRESETS, FitOptions, preset
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens import LensError, Model, TunedLens, evaluate, fit, wire
-from lenstui.lens.lens import Lens
-from lenstui.lens.logit import LogitLens
 from lenstui.model.residual import residual_stream
 from lenstui.texts.blocks import token_blocks
 from tests.tiny.families import BLOCKS, FAMILIES, D, random_model
@@ -200,14 +198,14 @@ def test_held_out_kl_is_what_evaluate_says(tiny: Model) -> None:
     lens, seen = run(tiny, FEW, blocks(8), held_out)
     quality = evaluate(tiny, held_out, lens)
     np.testing.assert_allclose(tuned_kl(seen), quality["tuned"].kl[:-1], rtol=1e-4)
-    np.testing.assert_allclose(logit_kl(seen), kl_of_some_columns(tiny, held_out, LogitLens()), rtol=1e-4)
+    np.testing.assert_allclose(logit_kl(seen), quality["logit"].kl[:-1], rtol=1e-4)
     each = [np.mean(evaluate(tiny, [block], lens)["tuned"].kl[:-1]) for block in held_out]
     assert lens.fit["held_out_error"] == pytest.approx(np.std(each, ddof=1) / 2, rel=1e-3)
     assert lens.fit["held_out_kl"] == tuned_kl(seen).tolist()
     assert lens.fit["logit_lens_kl"] == logit_kl(seen).tolist()
 
 
-def kl_of_some_columns(model: Model, held_out: Sequence[Tensor], lens: Lens) -> np.ndarray:
+def kl_of_some_columns(model: Model, held_out: Sequence[Tensor], lens: TunedLens) -> np.ndarray:
     """Mean KL by row of every fourth column, beginning one later in each block."""
     found = []
     for number, block in enumerate(held_out):
