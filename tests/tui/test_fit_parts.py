@@ -37,7 +37,7 @@ def texts(preset_name: str = "quick", **changes: str) -> dict[str, str]:
 
 def status(step: int = 27, **changes: Any) -> FitStatus:
     half, quarter = (KL / np.float32(part) for part in (2, 4))
-    progress = FitProgress("refining", step / 60, step, 60, 30000, 12.0, 7.4, half, KL, quarter, 20, 512)
+    progress = FitProgress("refining", step / 60, step, 60, 30000, 12.0, 7.4, half, KL, quarter, 0.1, 20, 512)
     return replace(FitStatus(Phase.RUNNING, "quick", Path("/a/b.pt"), 0.45, progress), **changes)
 
 

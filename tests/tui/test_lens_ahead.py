@@ -5,7 +5,7 @@ from __future__ import annotations
 from lenstui.jobs.messages import ModelLoaded, ReadDone, ReadStarted, TileRead
 from lenstui.tui.app import LenstuiApp
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
-from tests.tui.pilots.still import WITHOUT_LENS, side_tile, still
+from tests.tui.pilots.still import WITHOUT_LENS, side_tile, still, whole
 
 __all__ = ["still"]
 
@@ -21,6 +21,7 @@ async def test_cells_of_a_lens_that_has_no_grid_yet_end_nothing(still: LenstuiAp
 
     async with still.run_test(size=(120, 40)) as pilot:
         explore = still.explore
+        await whole(pilot)
         explore.post_message(ModelLoaded(model))
         await pilot.pause()
         explore.panes.training = frozenset({1})

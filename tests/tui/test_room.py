@@ -17,7 +17,7 @@ from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.room import LEAST, MOST, NUMBER, Contents, column_layout, lines_of_row
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
 from tests.tui.pilots.looking import said
-from tests.tui.pilots.still import MODEL, WITHOUT_LENS, show, side_tile, still
+from tests.tui.pilots.still import MODEL, WITHOUT_LENS, show, side_tile, still, whole
 
 __all__ = ["still"]  # a fixture
 
@@ -39,6 +39,7 @@ def seen(grid: Grid) -> int:
 async def post(pilot: Pilot[None], columns: tuple[str, ...], *, tiles: int = 1) -> None:
     """Post what the model thread would for a prompt of these tokens, in some tiles of one column each."""
     app: Any = pilot.app
+    await whole(pilot)
     app.post_message(ModelLoaded(MODEL))
     await pilot.pause()
     app.explore.post_message(ReadStarted(1, columns, 0, MODEL.rows))

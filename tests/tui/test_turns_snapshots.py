@@ -14,7 +14,7 @@ from lenstui.support.request import Start
 from lenstui.support.turns import Conversation, Turn
 from lenstui.tui.app import LenstuiApp
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
-from tests.tui.pilots.still import MODEL, SIZES, Still, side_tile, still
+from tests.tui.pilots.still import MODEL, SIZES, Still, side_tile, still, whole
 
 __all__ = ["still"]
 
@@ -37,6 +37,7 @@ async def show(pilot: Pilot[None]) -> None:
     turns = (4,) * (count - 6) + (5, 5, 5, 5, 6, 6)
     template = tuple(place in {count - 6, count - 3, count - 2, count - 1} for place in range(count))
     of = TurnColumns(SIX, turns, template, left_out=(1, 2))
+    await whole(pilot)
     pilot.app.post_message(ModelLoaded(SWITCH))
     await pilot.pause()
     explore.post_message(ReadStarted(1, COLUMNS, 19, MODEL.rows, turns=of))

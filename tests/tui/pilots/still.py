@@ -69,10 +69,16 @@ def still(monkeypatch: pytest.MonkeyPatch) -> LenstuiApp:
     return Still(Start(prompt="The trees are green and the sky is"))
 
 
+async def whole(pilot: Pilot[None]) -> None:
+    """Wait for the widgets that are added after the first paint: no model is loaded before that."""
+    explore = pilot.app.explore  # type: ignore[attr-defined]
+    await until(pilot, lambda: bool(explore.query(PinList)))
+
+
 async def show(pilot: Pilot[None], model: OpenModel = MODEL) -> None:
     """Post what the model thread would."""
     explore = pilot.app.explore  # type: ignore[attr-defined]
-    await until(pilot, lambda: bool(explore.query(PinList)))  # no model is loaded before the screen is whole
+    await whole(pilot)
     pilot.app.post_message(ModelLoaded(model))
     await pilot.pause()
     explore.post_message(ReadStarted(1, COLUMNS, 0, model.rows))
