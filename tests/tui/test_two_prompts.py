@@ -200,7 +200,10 @@ async def test_two_sides_are_taken_as_a_picture(opened: Any, tmp_path: Path) -> 
         await put_beside(app, pilot, OTHER)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
-        assert [option.id for option in app.screen.query_one(OptionList).options if option.id] == ["screen"]
+        assert [option.id for option in app.screen.query_one(OptionList).options if option.id] == [
+            "screen",
+            "report",
+        ]
         path = tmp_path / "two.svg"
         app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
