@@ -79,7 +79,9 @@ def _places_of_largest(values: Tensor, k: int) -> Tensor:
     Returns:
         Places, `[rows, k]`.
     """
-    bits = (values.float() + 0.0).view(torch.int32)  # -0.0 is 0.0 now
+    # A NaN counts as the largest, whatever its sign: else what fills a short block would come before it.
+    numbers = values.float().nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    bits = (numbers + 0.0).view(torch.int32)  # -0.0 is 0.0 now
     # The bits of a float are in the order of the floats, and the other way round for negative ones.
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     behind = torch.arange(values.shape[1], device=values.device).neg_()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lenstui.readout import vocabulary_sums
-from lenstui.readout.likeliest import block_maxima
+from lenstui.readout.likeliest import block_maxima, top_tokens
 from lenstui.readout.vocabulary_sums import VocabularySums, log_of
 
 ROWS, COLUMNS, VOCABULARY = 5, 7, 300
@@ -105,3 +105,17 @@ def test_many_small_terms_beside_a_large_one_are_not_lost() -> None:
     found = VocabularySums.of(logits, p, own_of(logits))
     wanted = (p.double() * (logits.double() - 80)).sum(-1)
     assert torch.allclose(found.cross.double(), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("vocabulary", [258, 70, 64, 1000])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_likeliest_of_no_numbers_are_tokens_all_the_same(vocabulary: int, sign: float) -> None:
+    """A NaN has a sign, and what fills up the last block of a vocabulary is no token."""
+    logits = torch.full((3, vocabulary), float("nan")).copysign(torch.tensor(sign))
+    logits[1] = -torch.inf
+    logits[2, ::2] = 1.0
+    for k in (1, 5):
+        ids = top_tokens(logits, k)[1]
+        assert ids.shape == (3, k)
+        assert ((ids >= 0) & (ids < vocabulary)).all()
+        assert all(len(set(row)) == k for row in ids.tolist())

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Collapsible, ContentSwitcher, Input
 
 from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.fitting.options import PRESETS
 from lenstui.jobs.fit_messages import Phase
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.shared.choice import Choice
@@ -102,7 +103,7 @@ async def test_the_kind_has_its_own_fields_and_text(opened: Any, folder: Path, t
         assert form.query_one("#preset").region
         assert form.query_one("#field-lr").region
         assert not form.query_one("#field-rule").region
-        await until(pilot, lambda: "40 steps" in static(app, "#size"))
+        await until(pilot, lambda: f"{PRESETS['quick'].steps} steps" in static(app, "#size"))
 
 
 @pytest.mark.parametrize(
