@@ -86,6 +86,7 @@ def html_page(
     """
     style = _file("page.css") + _steps()
     script = _file("page.js")
+    heading = _lenses_in_words(readout, value, diff=diff)  # names of models among it keep their letters
     return Template(_file("page.html")).substitute(
         style=style,
         style_hash=_hash(style),
@@ -93,9 +94,7 @@ def html_page(
         script_hash=_hash(script),
         generator=f"lenstui {__version__}",
         title=_safe(f"{source.title} · {readout.prompt.text}"),
-        lenses=_safe(
-            _lenses_in_words(readout, value, diff=diff).capitalize() + f" · {WORDS_ONLY}" * source.words_only
-        ),
+        lenses=_safe(heading[:1].upper() + heading[1:] + f" · {WORDS_ONLY}" * source.words_only),
         summary=_safe(summary(source)),
         versions=_safe(versions_text(source)),
         remarks="".join(f"<p>{_safe(remark)}</p>" for remark in _remarks(readout, source)),
