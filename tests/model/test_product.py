@@ -1,48 +1,13 @@
-"""The product in whatever way is fastest here, and how that is found out."""
+"""The product by the library that is taken, and where it is PyTorch's own."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 import torch
 
-from lenstui.model.product import float32_way, product
-from lenstui.model.trial import clearly_fastest
+from lenstui.model.product import product
 
 HALF = (torch.bfloat16, torch.float16)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Callable[[], None]]:
-    """Make ways that take the given seconds, call by call, of a clock that nothing else moves."""
-    now = 0.0
-    monkeypatch.setattr("lenstui.model.trial.time.perf_counter", lambda: now)
-
-    def way(*seconds: float) -> Callable[[], None]:
-        each = iter((9.0, *seconds))  # the first call warms up
-
-        def work() -> None:
-            nonlocal now
-            now += next(each)
-
-        return work
-
-    return way
-
-
-def test_the_fastest_way_is_taken(clock: Callable[..., Callable[[], None]]) -> None:
-    assert clearly_fastest({"one": clock(*[3.0] * 5), "other": clock(*[2.0] * 5)}) == "other"
-    assert clearly_fastest({"one": clock(*[2.0] * 5), "other": clock(*[3.0] * 5)}) == "one"
-
-
-def test_of_two_that_are_nearly_as_fast_the_first_is(clock: Callable[..., Callable[[], None]]) -> None:
-    assert clearly_fastest({"one": clock(*[2.0] * 5), "other": clock(*[1.9] * 5)}) == "one"
-
-
-def test_what_else_the_machine_does_is_not_counted(clock: Callable[..., Callable[[], None]]) -> None:
-    """Work of others makes some calls slow, and the least time of each way is its own."""
-    assert clearly_fastest({"one": clock(*[3.0] * 5), "other": clock(50, 9, 2, 30, 8)}) == "other"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, *HALF])
@@ -53,10 +18,6 @@ def test_the_way_that_is_taken_is_linear(vectors: int, dtype: torch.dtype) -> No
     exact = x.double() @ weight.double().T
     off = (product(x, weight).double() - exact).abs().max()
     assert off <= max(torch.finfo(dtype).eps * float(exact.abs().max()), 1e-5)
-
-
-def test_the_choice_is_kept_for_the_process() -> None:
-    assert float32_way() is float32_way()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
