@@ -1,6 +1,7 @@
 """A small hub on 127.0.0.1, and a cache in a temporary folder."""
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -200,8 +201,9 @@ def cached(files: dict[str, bytes], revision: str = "main", name: str = NAME) ->
 
 
 def leftovers() -> list[Path]:
-    """Files that are half written."""
-    return list(hub.hub_cache().rglob("*.incomplete"))
+    """Files that are half written. `os.walk` takes no notice of folders that go meanwhile."""
+    files = (Path(folder, name) for folder, _, names in os.walk(hub.hub_cache()) for name in names)
+    return [file for file in files if file.suffix == ".incomplete"]
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
