@@ -307,11 +307,11 @@ def _has_reached(fit: Fit) -> Generator[float, None, bool]:
     that was never stopped does.
     """
     state, until = fit.state, fit.options.until_kl
-    if not until or (state.loss is None and state.held_out_kl is None):
-        return False
     hint = state.held_out_kl if state.loss is None else state.loss
+    if not until or hint is None:
+        return False
     if not _is_measured(fit):
-        if hint is None or float(hint.mean()) > until:
+        if float(hint.mean()) > until:
             return False
         for _ in _measure(fit):
             yield state.step / fit.options.steps

@@ -45,7 +45,7 @@ def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None
         with replaced(path, private=True, durable=False, make_folder=True) as file:
             file.write(json.dumps({"version": version, **content}, indent=1).encode())
     except LensError as error:
-        return printable(str(error))
+        return str(error)
     except ValueError as error:  # content that is no JSON, or a path that is no file name
         return _trouble(path, f"cannot be written ({error})")
     return None
