@@ -14,15 +14,13 @@ from lenstui.cli.turns import add_turns, check_alone, conversation
 from lenstui.model.name import split_revision
 from lenstui.support.device_names import DEVICE_MAPS, DEVICES, DTYPES, QUANTIZATIONS, is_device_name
 from lenstui.support.errors import LensError
-from lenstui.support.printable import printable
+from lenstui.support.printable import is_unicode, printable
 from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
 from lenstui.support.threads import prepare_threads
 from lenstui.support.typed_number import whole_number
 
-if (
-    TYPE_CHECKING
-):  # or imported by who adds such an argument: the screen does not wait for what it does not take
+if TYPE_CHECKING:  # else by whoever adds such an argument: the screen does not wait for what it does not take
     from lenstui.edits.edit import Edit
     from lenstui.texts.documents import Documents
 
@@ -322,11 +320,6 @@ def _prompt(parser: Parser, given: argparse.Namespace) -> str | None:
         text = standard_input()
     if text == "":
         parser.error("the prompt is empty")
-    if text is not None and not _is_text(text):
+    if text is not None and not is_unicode(text):
         parser.error(f"the prompt is not valid UTF-8: {printable(text)}")
     return text
-
-
-def _is_text(text: str) -> bool:
-    """Return whether a command-line word is valid text: other bytes arrive as surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
+from lenstui.support.printable import is_unicode
 
 if TYPE_CHECKING:
     from lenstui.edits.trace_options import TraceOptions
@@ -194,9 +195,7 @@ def _ending_words(turns: Conversation) -> list[str]:
 
 def can_be_typed(prompt: str) -> bool:
     """Return whether a command line can hold a prompt."""
-    return prompt != "-" and not any(
-        character == "\0" or "\ud800" <= character <= "\udfff" for character in prompt
-    )
+    return prompt != "-" and "\0" not in prompt and is_unicode(prompt)
 
 
 def trace_command(traced: Traced, asked: Start, shape: Shape) -> str:

@@ -8,6 +8,8 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from lenstui.support.printable import is_unicode
+
 _LARGEST = 1 << 64  # the largest seeds that torch takes
 _LARGEST_COUNT = 1 << 53  # a float holds those below exactly
 _LONGEST_TEXT = 4096  # characters, as many as a path may have
@@ -54,8 +56,3 @@ def _is_of(hint: Any, value: Any) -> bool:
         return isinstance(value, str) and len(value) <= _LONGEST_TEXT and is_unicode(value)
     assert hint in {bool, NoneType}, hint
     return isinstance(value, hint)
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether a text can be written: a lone surrogate cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lenstui.support.errors import LensError
+from lenstui.support.printable import is_unicode
 
 ROLES = ("system", "user", "assistant")
 ASSISTANT = "assistant"
@@ -57,7 +58,7 @@ class Conversation:
                 raise LensError(
                     f"Turn {number} ({turn.role}) is empty: say something in it, or leave it out."
                 )
-            if any("\ud800" <= character <= "\udfff" for character in turn.content):
+            if not is_unicode(turn.content):
                 raise LensError(
                     f"Turn {number} ({turn.role}) has half of a surrogate pair, which is no text."
                 )
