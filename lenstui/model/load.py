@@ -100,7 +100,9 @@ class Model:
 
     @property
     def unembedding(self) -> Tensor | None:
-        """The matrix of the head, `[vocabulary, d]`; None where the head is none, or is under an adapter."""
+        """The head's matrix, `[vocabulary, d]`; None where it is none, under an adapter, or elsewhere."""
+        if self.remote is not None:
+            return None
         matrix = self.module.get_output_embeddings()
         if hasattr(matrix, "base_layer"):  # whose `weight` is the base's
             return None

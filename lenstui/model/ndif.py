@@ -265,11 +265,13 @@ class Service:
 def difference(here: Mapping[str, str], there: Mapping[str, str]) -> str | None:
     """Return which versions differ here and there, a sentence without its full stop; None if none does.
 
+    Numbers behind the second one do not count.
+
     Args:
         here: versions by name.
         there: versions by name; those of other names do not count.
     """
-    other = [name for name in here if name in there and there[name] != here[name]]
+    other = [name for name in here if name in there and _release(there[name]) != _release(here[name])]
     if not other:
         return None
     theirs = ", ".join(f"{name} {there[name]}" for name in other)

@@ -73,6 +73,11 @@ class Remote:
             raise LensError(f"{self.service} gave no numbers back: try again later.")
         return found
 
+    @property
+    def place(self) -> str:
+        """The device of the weights, with the service: `cuda on NDIF (api.ndif.us)`."""
+        return f"{self.device} on {self.service}"
+
     def refuse(self, what: str) -> LensError:
         """Return the error for what needs the weights in this process.
 

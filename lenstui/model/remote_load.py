@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import BytesIO
@@ -17,7 +17,7 @@ from lenstui.model.anatomy import Anatomy, find_anatomy
 from lenstui.model.head import Head, head_candidates
 from lenstui.model.interventions import head_checked
 from lenstui.model.load import Model, context_of, quiet, wiring_ids
-from lenstui.model.ndif import Service, check_protocol, difference
+from lenstui.model.ndif import Deployment, Service, difference
 from lenstui.model.pretrained import Pretrained
 from lenstui.model.remote import Remote
 from lenstui.model.residual import logits_options
@@ -33,9 +33,10 @@ _MOST_BLOCKS = 1000  # of a configuration without weights, against which it coul
 
 
 def open_remote(
-    name: str,
+    deployment: Deployment,
     folder: Path,
     service: Service,
+    there: Mapping[str, str],
     *,
     revision: str | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
@@ -44,32 +45,29 @@ def open_remote(
     """Open a model that a service runs, with its configuration and tokenizer from a folder.
 
     Args:
-        name: its name on the hub.
+        deployment: the model there.
         folder: its files without the weights.
         service: the service.
+        there: the versions there, by name.
         revision: the revision on the hub, if one was named.
         on_stage: called with each stage, in a few words.
         should_stop: called several times a second while a job runs; True gives it up.
 
     Raises:
-        LensError: if the service does not have the model or cannot be used, or it cannot be read right.
+        LensError: if the service cannot be used, or the model cannot be read right.
     """
     quiet()
-    on_stage(f"asking {service.name}")
-    deployment = service.deployment(name, revision)
-    there = service.versions()
-    check_protocol(service, there)
     here = {"python": python_version(), **{name: version(name) for name in ("nnsight", *_OWN)}}
     differs = difference(here, there)
     on_stage("reading the configuration")
-    weightless = Weightless.read(name, folder)
-    envoy = envoy_of(str(folder))
+    weightless = Weightless.read(deployment.name, folder)
+    envoy = envoy_of(str(folder), tokenizer=weightless.tokenizer)
 
     def job() -> Job:
         return Job(service, deployment.key, on_stage, should_stop)
 
-    said = [f"The weights are on {service.name}: what needs them here cannot be done"]
-    said += [] if deployment.state == "RUNNING" else [f"{name} is not running there yet: jobs may wait"]
+    waits = f"{deployment.name} is not running there yet: jobs may wait"
+    said = [] if deployment.state == "RUNNING" else [waits]
     said += [] if differs is None else [differs]
     remote = weightless.at(service.name, envoy, job)
     remote = replace(remote, remarks=tuple(said), versions=there)
@@ -152,9 +150,9 @@ class Weightless:
         paths = {id(part): path for path, part in self.module.named_modules()}
         matrix, anatomy = paths.get(id(self.module.get_output_embeddings())), self.anatomy
         if matrix is None or anatomy.after_norm:
-            kind = type(self.module).__name__
             raise LensError(
-                f"{self.name} ({kind}) has no head of one matrix behind its final norm: --remote cannot read it."
+                f"The head of {self.name} ({type(self.module).__name__}) is not one matrix behind the final "
+                "norm: --remote cannot read it."
             )
         norm = None if anatomy.final_norm is None else paths[id(anatomy.final_norm)]
         blocks = tuple(paths[id(block)] for block in anatomy.blocks)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -52,8 +55,9 @@ def test_they_are_what_they_are_defined_to_be(
         "cross": (p * shifted).sum(-1),
         "mixed": (s * s.log()).sum(-1),
     }
+    by_name: Mapping[str, Any] = found
     for name, values in wanted.items():
-        assert torch.allclose(found[name].double(), values, rtol=2e-6, atol=5e-6), name
+        assert torch.allclose(by_name[name].double(), values, rtol=2e-6, atol=5e-6), name
     greater = (z[..., None] > own_of(logits).double()[..., None, :]).sum(-2)
     assert torch.equal(found["greater"], greater.int())
     assert torch.equal(found["maxima"], block_maxima(logits.float()))
