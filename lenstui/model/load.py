@@ -159,6 +159,7 @@ class Model:
             bos=self.tokenizer.bos_token_id is not None,
             chat=has_chat_template(self.tokenizer),
             thinking=has_thinking_switch(self.tokenizer),
+            weights=self.remote is None,
         )
 
     @property

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from lenstui.support.errors import LensError, first_line
+from lenstui.support.stopping import is_stopped
 
 if TYPE_CHECKING:
     import httpx
@@ -136,7 +137,6 @@ class Service:
         metadata: str,
         payload: bytes,
         on_state: Callable[[str], None] = lambda state: None,
-        should_stop: Callable[[], bool] = lambda: False,
     ) -> bytes:
         """Send a job, wait until it is done, and return its result as it comes.
 
@@ -144,10 +144,10 @@ class Service:
             metadata: which model it is for, as JSON.
             payload: what is to be run.
             on_state: called with each state of the job, in a word: `queued`.
-            should_stop: called several times a second; True ends the waiting.
 
         Raises:
-            LensError: if the service refuses the job, fails in it, or does not end it in time.
+            LensError: if the service refuses the job, fails in it, or does not end it in time; or if the work
+                of this thread is to end.
         """
         answer = self._ask(
             "POST",
@@ -174,7 +174,7 @@ class Service:
                     f"{self.name} has not finished the job in {UNFINISHED / 60:.0f} minutes (its last word: "
                     f"{state.lower()}): try again later."
                 )
-            _wait(pause, should_stop)
+            _wait(pause)
             pause = min(_POLLS[1], 1.5 * pause)
             # 404: no state of it has been written down yet.
             later = self._ask("GET", f"/response/{job}", ANSWER, allowed=(404,))
@@ -309,15 +309,15 @@ def _field(service: Service, answer: httpx.Response, name: str) -> str:
         raise LensError(f"{service.name} answers what no NDIF does: check {HOST}.") from error
 
 
-def _wait(seconds: float, should_stop: Callable[[], bool]) -> None:
-    """Wait, and look several times a second whether to stop.
+def _wait(seconds: float) -> None:
+    """Wait, and ask several times a second whether to stop.
 
     Raises:
         LensError: if so.
     """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if should_stop():
+        if is_stopped():
             raise LensError("Stopped: the job may still run on the service.")
         time.sleep(min(0.1, left))
 

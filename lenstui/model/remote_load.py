@@ -40,7 +40,6 @@ def open_remote(
     *,
     revision: str | None = None,
     on_stage: Callable[[str], None] = lambda stage: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> Model:
     """Open a model that a service runs, with its configuration and tokenizer from a folder.
 
@@ -51,7 +50,6 @@ def open_remote(
         there: the versions there, by name.
         revision: the revision on the hub, if one was named.
         on_stage: called with each stage, in a few words.
-        should_stop: called several times a second while a job runs; True gives it up.
 
     Raises:
         LensError: if the service cannot be used, or the model cannot be read right.
@@ -62,17 +60,16 @@ def open_remote(
     on_stage("reading the configuration")
     weightless = Weightless.read(deployment.name, folder)
     envoy = envoy_of(str(folder), tokenizer=weightless.tokenizer)
-
-    def job() -> Job:
-        return Job(service, deployment.key, on_stage, should_stop)
-
     waits = f"{deployment.name} is not running there yet: jobs may wait"
     said = [] if deployment.state == "RUNNING" else [waits]
     said += [] if differs is None else [differs]
-    remote = weightless.at(service.name, envoy, job)
+    remote = weightless.at(service.name, envoy, lambda: Job(service, deployment.key, on_stage))
     remote = replace(remote, remarks=tuple(said), versions=there)
     on_stage("checking the wiring there")
-    return wired(weightless, remote, revision=revision)
+    model = wired(weightless, remote, revision=revision)
+    assert model.remote is not None
+    # The stages are those of the opening alone.
+    return replace(model, remote=replace(model.remote, job=lambda: Job(service, deployment.key)))
 
 
 def envoy_of(source: Any, **more: Any) -> Any:
@@ -215,7 +212,6 @@ class Job:
         service: Service,
         model: str,
         on_stage: Callable[[str], None] = lambda stage: None,
-        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare it; nothing is sent yet.
 
@@ -223,12 +219,10 @@ class Job:
             service: the service.
             model: what the service calls the model.
             on_stage: called with each state of the job, in a few words.
-            should_stop: called several times a second; True ends the waiting.
         """
         self._service = service
         self._model = model
         self._on_stage = on_stage
-        self._should_stop = should_stop
 
     def __call__(self, tracer: Any) -> None:
         """Send the pass, wait for its result, and give it to the frame that the pass was written in.
@@ -248,7 +242,6 @@ class Job:
             request.metadata(),
             payload,
             lambda state: self._on_stage(f"{self._service.name}: {state}"),
-            self._should_stop,
         )
         try:
             plain = zstandard.ZstdDecompressor().decompress(content)

@@ -219,7 +219,6 @@ def _open_remotely(start: Start, on_stage: Callable[[str], None], should_stop: C
         versions,
         revision=start.revision,
         on_stage=on_stage,
-        should_stop=should_stop,
     )
     opened = Opened(model, place=place, start=start)
     for lens in named:
@@ -234,7 +233,9 @@ def _from_memory(found: FoundModel, start: Start, at_hand: Iterable[Opened]) -> 
     for opened in at_hand:
         model = opened.model.clean
         is_other = found.adapter is not None or model.adapter is not None
-        if not is_other or opened.place != found.choice.path or _how(opened.start) != _how(start):
+        if not is_other or model.remote is not None or opened.place != found.choice.path:
+            continue
+        if _how(opened.start) != _how(start):
             continue
         base = model if model.base is None else model.base
         if (base.name, base.revision) != (found.choice.name, found.revision):

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Carried
-from lenstui.model.interventions import Head, head_logits
+from lenstui.model.interventions import Head, Module, head_logits
 from lenstui.readout.at_once import cells_at_once
-from lenstui.readout.reduction import final_of, reduce_rows
+from lenstui.readout.reduction import final_of, ranked, reduce_rows
 
 
 class Asked(TypedDict):
@@ -83,20 +83,16 @@ def read_columns(stream: Sequence[Tensor], logits: Tensor, head: Head, asked: As
         asked: what is to be read.
     """
     norm, matrix = head
-    h = _columns(stream, asked["columns"])
-    device = h.device
+    device = stream[-1].device
     words = asked["words"]
     words = None if words is None else words.to(device)
     next_ids = asked["next_ids"].to(device)
     runs = []
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        normed = [h[-1] if norm is None else norm(h[-1])]
-        for row, (transport, tensors), with_norm in asked["rows"]:
-            moved = transport(h[row], *[each.to(device) for each in tensors])
-            normed.append(norm(moved) if with_norm and norm is not None else moved)
+        normed = _normed(stream, norm, asked)
         one = head_logits(normed[0][:1], matrix, *asked["head"])
         most = cells_at_once(device.type, one.dtype.itemsize, one.shape[-1])
-        columns, rows = h.shape[1], len(normed)
+        columns, rows = len(normed[0]), len(normed)
         width = min(columns, most)
         for start in range(0, columns, width):
             run = slice(start, min(start + width, columns))
@@ -110,3 +106,37 @@ def read_columns(stream: Sequence[Tensor], logits: Tensor, head: Head, asked: As
                 numbers += reduce_rows(of_group, final, asked["top_k"], asked["pins"], words)
             runs.append({name: torch.stack([of_row[name] for of_row in numbers]) for name in numbers[0]})
     return {name: torch.cat([of_run[name] for of_run in runs], dim=1).cpu() for name in runs[0]}
+
+
+def rank_column(stream: Sequence[Tensor], logits: Tensor, head: Head, asked: Asked) -> dict[str, Tensor]:
+    """Return the likeliest tokens of the cells of one column, as `ranked` does, under `PLACE NAME`.
+
+    Place 0 is the last row of the network, and the others are those that are asked for, in their order.
+
+    Args:
+        stream: as in `columns_here`.
+        logits: not used.
+        head: the final norm, if any, and the unembedding.
+        asked: what is to be read, of which `next_ids` and `pins` are not used.
+    """
+    norm, matrix = head
+    device = stream[-1].device
+    words = asked["words"]
+    words = None if words is None else words.to(device)
+    found = {}
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        for place, x in enumerate(_normed(stream, norm, asked)):
+            of_cell = ranked(head_logits(x, matrix, *asked["head"]).float(), asked["top_k"], words)
+            for name, numbers in of_cell.items():
+                found[f"{place} {name}"] = numbers
+    return found
+
+
+def _normed(stream: Sequence[Tensor], norm: Module | None, asked: Asked) -> list[Tensor]:
+    """Return the input of the unembedding in the last row and in the rows that are asked for, `[cols, d]`."""
+    h = _columns(stream, asked["columns"])
+    normed = [h[-1] if norm is None else norm(h[-1])]
+    for row, (transport, tensors), with_norm in asked["rows"]:
+        moved = transport(h[row], *[each.to(h.device) for each in tensors])
+        normed.append(norm(moved) if with_norm and norm is not None else moved)
+    return normed

@@ -119,6 +119,30 @@ def reduce_rows(
     return [{name: of_rows[row] for name, of_rows in masked.items()} for row in range(rows)]
 
 
+def ranked(logits: Tensor, count: int, words: Tensor | None) -> dict[str, Tensor]:
+    """Return the likeliest tokens of one cell, best first: `ids`, `logits`, `probs` and `ranks`, `[k]`.
+
+    There are none where the cell is not a number. Probabilities are in float64.
+
+    Args:
+        logits: the cell's, `[1, vocabulary]`.
+        count: the number of tokens; fewer where there are fewer.
+        words: the ids of the tokens to rank, ascending; None for all.
+    """
+    most = count if bool(is_number(logits).all()) else 0
+    top, ids = top_tokens(logits, most) if words is None else top_tokens_among(logits, words, most)
+    total = logits.cpu().double().logsumexp(-1)
+    # As many logits are greater than a token's own as are smaller among the negative ones.
+    ranks = torch.searchsorted((-logits[0]).sort().values, -top[0])
+    of_top = top[0].float().cpu()
+    return {
+        "ids": ids[0].to(torch.int32).cpu(),
+        "logits": of_top,
+        "probs": (of_top.double() - total).exp(),
+        "ranks": ranks.to(torch.int32).cpu(),
+    }
+
+
 def is_number(logits: Tensor) -> Tensor:
     """Return whether the logits `[cols, vocabulary]` of each column make a distribution, `[cols]`.
 

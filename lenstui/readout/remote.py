@@ -18,8 +18,8 @@ from lenstui.lens.lens import Carried, Lens, lens_keys
 from lenstui.model.load import Model
 from lenstui.model.remote import Remote
 from lenstui.model.rows import Row
-from lenstui.readout.cells import Cells, Tile
-from lenstui.readout.interventions import Asked, columns_here, given, read_columns
+from lenstui.readout.cells import Cells, Ranking, Tile
+from lenstui.readout.interventions import Asked, columns_here, given, rank_column, read_columns
 from lenstui.readout.reduction import DIVERGENCES, nothing, stack
 from lenstui.support.errors import LensError
 
@@ -73,10 +73,7 @@ def read_remotely(
         asked: Asked = {
             "columns": (start, stop),
             "next_ids": torch.tensor(list(ids[start + 1 : stop + 1]), dtype=torch.long),
-            "rows": [
-                (row.h, here[place] if lens in kept else sent[lens, row], lens.final_norm)
-                for place, (lens, row) in enumerate(read)
-            ],
+            "rows": _carried(read, here, sent),
             "head": remote.head,
             "top_k": top_k,
             "pins": pins,
@@ -86,6 +83,72 @@ def read_remotely(
         if not _is_whole(found, 1 + len(read), stop - start):
             raise _strange(remote)
         yield _tile(found, (start, stop), lenses, rows, read)
+
+
+def rank_remotely(
+    model: Model,
+    ids: Sequence[int],
+    lenses: Sequence[Lens],
+    row: Row,
+    column: int,
+    *,
+    count: int,
+    words: Tensor | None,
+) -> dict[str, Mapping[str, Tensor]]:
+    """Return the likeliest tokens of a cell by lens, as `ranked` does, under the keys of `lens_keys`.
+
+    Args:
+        model: a model whose weights are elsewhere.
+        ids: the token ids of the prompt.
+        lenses: the lenses.
+        row: the row of the cell, of the residual stream.
+        column: the index of its column.
+        count: the number of tokens.
+        words: the ids of the tokens to rank, ascending; None for all.
+
+    Raises:
+        LensError: if the service cannot be used, or the row is what a part of a block adds.
+    """
+    remote = model.remote
+    assert remote is not None
+    if row.part is not None:
+        raise remote.refuse("What a part of a block adds")
+    is_last = row.h == model.num_blocks
+    read = [] if is_last else [(lens, row) for lens in lenses if lens.reads(row)]
+    sent, kept = _dealt_out(lenses, read)
+    columns = column, column + 1
+    here = _transported(remote, ids, kept, read, columns)
+    asked: Asked = {
+        "columns": columns,
+        "next_ids": torch.tensor([], dtype=torch.long),
+        "rows": _carried(read, here, sent),
+        "head": remote.head,
+        "top_k": count,
+        "pins": (),
+        "words": words,
+    }
+    found = remote.run(ids, rank_column, asked)
+    names = [each.name for each in fields(Ranking)]
+    if set(found) != {f"{place} {name}" for place in range(1 + len(read)) for name in names}:
+        raise _strange(remote)
+    places = {lens: place for place, (lens, _) in enumerate(read, 1)}
+    return {
+        key: {name: found[f"{places.get(lens, 0)} {name}"] for name in names}
+        for key, lens in zip(lens_keys(lenses), lenses, strict=True)
+        if is_last or lens in places
+    }
+
+
+def _carried(
+    read: Sequence[tuple[Lens, Row]],
+    here: Mapping[int, Carried],
+    sent: Mapping[tuple[Lens, Row], Carried],
+) -> list[tuple[int, Carried, bool]]:
+    """Return what is read below the last row, as `Asked.rows` has it."""
+    return [
+        (row.h, here[place] if place in here else sent[lens, row], lens.final_norm)
+        for place, (lens, row) in enumerate(read)
+    ]
 
 
 def _dealt_out(

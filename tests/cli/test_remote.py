@@ -152,8 +152,9 @@ def test_a_job_that_never_ends(service: ndif.FakeNdif, monkeypatch: pytest.Monke
     with pytest.raises(LensError, match=r"not finished the job in .* minutes \(its last word: queued\)"):
         there.run(metadata, b"", states.append)
     assert states == ["received", "queued"]
+    monkeypatch.setattr(protocol, "is_stopped", lambda: True)
     with pytest.raises(LensError, match="Stopped"):
-        there.run(metadata, b"", should_stop=lambda: True)
+        there.run(metadata, b"")
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
