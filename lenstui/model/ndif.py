@@ -274,8 +274,9 @@ def difference(here: Mapping[str, str], there: Mapping[str, str]) -> str | None:
     other = [name for name in here if name in there and _release(there[name]) != _release(here[name])]
     if not other:
         return None
-    theirs = ", ".join(f"{name} {there[name]}" for name in other)
-    ours = ", ".join(f"{name} {here[name]}" for name in other)
+    theirs, ours = (
+        ", ".join(f"{name} {of[name].partition('+')[0]}" for name in other) for of in (there, here)
+    )
     return f"The service has {theirs}; here is {ours}"
 
 
