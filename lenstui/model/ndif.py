@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KEY = "NDIF_API_KEY"
 HOST = "NDIF_HOST"
 USUAL_HOST = "https://api.ndif.us"
+CONNECT = 5.0  # seconds in which the host has to be there
 ANSWER = 20.0  # seconds that a question may take, from the name server on
 TRANSFER = 300.0  # seconds that a job's payload or its result may take
 UNFINISHED = 900.0  # seconds after which a job is given up
@@ -78,7 +79,10 @@ class Service:
         if not (key.isascii() and key.isprintable()):
             raise LensError(f"{KEY} holds characters that no key has: set it to the key alone.")
         host = os.environ.get(HOST, "").strip().rstrip("/") or USUAL_HOST
-        parts = urlsplit(host)
+        try:
+            parts = urlsplit(host)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
             raise LensError(f"{HOST} is no address: it begins with http:// or https:// and has no user name.")
         return cls(host, key)
@@ -107,6 +111,8 @@ class Service:
             key = each.get("model_key")
             if isinstance(key, str) and each.get("task") in {None, "text-generation"}:
                 return Deployment(key, str(each["repo_id"]), str(each.get("application_state")))
+        if fitting:
+            raise LensError(f"{self.name} has {model} for another task, not to go on with a text.")
         if named:
             others = sorted({str(each.get("revision") or "main") for each in named})
             raise LensError(f"{self.name} has {model} at revision {', '.join(others)} only, not at {wanted}.")
@@ -228,27 +234,33 @@ class Service:
         headers = {"ndif-timestamp": repr(time.time()), **_own_versions()} if with_key else {}
         if with_key:
             headers["ndif-api-key"] = self.key
-        connect = httpx.Timeout(min(limit, ANSWER), read=limit, write=limit)
+        patience = httpx.Timeout(CONNECT, read=limit, write=limit)
         try:
             answer = _within(
-                limit, lambda: httpx.request(method, address, headers=headers, timeout=connect, **more)
+                limit, lambda: httpx.request(method, address, headers=headers, timeout=patience, **more)
             )
+        except httpx.ConnectTimeout as error:
+            raise self._unreachable(f"nothing came back in {CONNECT:.0f} s") from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise LensError(f"{self.name} did not answer in {limit:.0f} s: try again later.") from error
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            reason = self._without_key(first_line(error)).rstrip(".")
-            raise LensError(
-                f"{self.name} cannot be reached ({reason}): check the network, or {HOST}."
-            ) from error
+            raise self._unreachable(first_line(error)) from error
         code = answer.status_code
         if code in _REFUSED and with_key:
             raise LensError(f"{self.name} refuses the key in {KEY} ({code}): check it, or get another one.")
         if code >= 400 and code not in allowed:
-            raise LensError(f"{self.name} answered {code}{self._detail(answer)}: try again later.")
+            said = self._detail(answer)
+            if code >= 500:
+                raise LensError(f"{self.name} answered {code}{f' ({said})' * bool(said)}: try again later.")
+            raise LensError(f"{self.name} refuses this ({code}): {said or 'it does not say why'}.")
         return answer
 
+    def _unreachable(self, reason: str) -> LensError:
+        why = self._without_key(reason).rstrip(".")
+        return LensError(f"{self.name} cannot be reached ({why}): check the network, or {HOST}.")
+
     def _detail(self, answer: httpx.Response) -> str:
-        """Return the first line of what the service says about a refusal, as the end of a clause."""
+        """Return the first line of what the service says about a refusal, without its full stop."""
         try:
             found = answer.json()
         except ValueError:
@@ -256,7 +268,7 @@ class Service:
         said = found.get("detail") if isinstance(found, Mapping) else None
         if not isinstance(said, str) or not said.strip():
             return ""
-        return f" ({self._without_key(said.strip().splitlines()[0]).rstrip('.')})"
+        return self._without_key(said.strip().splitlines()[0]).rstrip(".")
 
     def _without_key(self, text: str) -> str:
         return text.replace(self.key, "…")

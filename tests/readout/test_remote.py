@@ -22,6 +22,7 @@ from lenstui.readout.words import read_words
 from tests.by_hand.naive import random_lens
 from tests.programs import ROOT
 from tests.readout.simulated_service import worst
+from tests.tiny.families import FAMILIES, random_model
 from tests.tiny.folders import llama_in, neox_in
 from tests.tiny.played_service import Played, elsewhere
 
@@ -31,11 +32,14 @@ KNOWN_THERE = {"nnsight", "torch", "collections", "cloudpickle"}
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> dict[str, Any]:
-    """What the program says of a tiny GPT-NeoX, a tiny Llama and the bundled model."""
+    """What the program says of a tiny GPT-NeoX, Llama and Gemma 2, which has a softcap, and the bundled model."""
     if find_spec("nnsight") is None:
         pytest.skip("nnsight is not installed: pip install 'lenstui[ndif]'")
     folder = tmp_path_factory.mktemp("models")
     folders = [neox_in(folder / "neox", byte_tokenizer), llama_in(folder / "llama", byte_tokenizer)]
+    random_model(FAMILIES["Gemma-2"].config).save_pretrained(folder / "gemma")
+    byte_tokenizer.save_pretrained(folder / "gemma")
+    folders.append(folder / "gemma")
     words = [sys.executable, "-m", "tests.readout.simulated_service", *folders, ROOT / "assets" / "demo"]
     done = subprocess.run(list(map(str, words)), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -43,7 +47,7 @@ def said(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> dict[
     return found
 
 
-@pytest.mark.parametrize("model", ["neox", "llama", "demo"])
+@pytest.mark.parametrize("model", ["neox", "llama", "gemma", "demo"])
 @pytest.mark.parametrize("lenses", ["sent", "kept"])
 def test_it_has_the_numbers_that_it_has_here(said: dict[str, Any], model: str, lenses: str) -> None:
     """Whether a lens goes to the weights, or states come to the lens and go back."""
