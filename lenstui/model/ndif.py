@@ -10,11 +10,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from platform import python_version
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ ANSWER = 20.0  # seconds that a question may take, from the name server on
 TRANSFER = 300.0  # seconds that a job's payload or its result may take
 UNFINISHED = 900.0  # seconds after which a job is given up
 _POLLS = (0.1, 2.0)  # seconds between two questions how far a job is: the first, and the longest
+_LOOK = 0.1  # seconds between two looks whether to stop
 _DEPLOYED = ("HOT", "WARM")
 _REFUSED = (401, 403)
 _T = TypeVar("_T")
@@ -330,13 +331,12 @@ def _wait(seconds: float) -> None:
     """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        if is_stopped():
-            raise LensError("Stopped: the job may still run on the service.")
-        time.sleep(min(0.1, left))
+        _check_stopped()
+        time.sleep(min(_LOOK, left))
 
 
 def _within(limit: float, call: Callable[[], _T]) -> _T:
-    """Return what a call returns, or raise what it raises.
+    """Return what a call returns, or raise what it raises; ask several times a second whether to stop.
 
     Args:
         limit: seconds; a thread, because neither a hanging name server nor a trickling answer obeys the time
@@ -345,20 +345,26 @@ def _within(limit: float, call: Callable[[], _T]) -> _T:
 
     Raises:
         TimeoutError: if it takes longer.
+        LensError: if the work of this thread is to end.
     """
-    answers: SimpleQueue[tuple[_T | None, BaseException | None]] = SimpleQueue()
+    answer: Future[_T] = Future()
 
     def work() -> None:
         try:
-            answers.put((call(), None))
+            answer.set_result(call())
         except BaseException as error:  # handed over to the caller
-            answers.put((None, error))
+            answer.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        found, error = answers.get(timeout=limit)
-    except Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return found  # type: ignore[return-value]
+    end = time.monotonic() + limit
+    while (left := end - time.monotonic()) > 0:
+        _check_stopped()
+        if wait([answer], timeout=min(_LOOK, left)).done:
+            return answer.result()
+    raise TimeoutError
+
+
+def _check_stopped() -> None:
+    """Raise a `LensError` if the work of this thread is to end."""
+    if is_stopped():
+        raise LensError("Stopped: the job may still run on the service.")

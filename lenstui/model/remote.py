@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, named_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,18 @@ class Remote:
         Raises:
             LensError: if the service cannot be used; one line that says what to do.
         """
+        try:
+            found = self._traced(ids, work, given)
+        except LensError:
+            raise
+        except Exception as error:  # nnsight and what it imports raise nearly every kind
+            raise LensError(f"A pass on {self.service} failed: {named_line(error)}") from error
+        if not found:
+            raise LensError(f"{self.service} gave no numbers back: try again later.")
+        return found
+
+    def _traced(self, ids: Sequence[int], work: Callable[..., Any], given: Sequence[Any]) -> dict[str, Any]:
+        """Have nnsight write a pass down, and return what comes of it."""
         envoy, norm = self.envoy, None if self.norm is None else self.envoy.get(self.norm)
         blocks, head = [envoy.get(path) for path in self.blocks], (norm, envoy.get(self.matrix))
         prompt: Any = torch.tensor([list(ids)])
@@ -69,8 +81,6 @@ class Remote:
             end = blocks[-1].output if norm is None else norm.input
             stream.append((end[0] if isinstance(end, tuple) else end).clone())
             found = work(stream, envoy.output.logits, head, *given).save()
-        if not found:
-            raise LensError(f"{self.service} gave no numbers back: try again later.")
         return found
 
     @property

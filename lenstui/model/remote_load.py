@@ -24,7 +24,7 @@ from lenstui.model.residual import logits_options
 from lenstui.model.tokens import TokenTexts
 from lenstui.model.torch_hacks import shapes_alone
 from lenstui.model.wiring import TOLERANCES, Check
-from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause
+from lenstui.support.errors import FOREIGN_ERRORS, LensError, first_clause, named_line
 
 _TASK = "text-generation"
 _OWN = ("torch", "transformers")  # whose versions here are said where they differ
@@ -59,7 +59,10 @@ def open_remote(
     differs = difference(here, there)
     on_stage("reading the configuration")
     weightless = Weightless.read(deployment.name, folder)
-    envoy = envoy_of(str(folder), tokenizer=weightless.tokenizer)
+    try:
+        envoy = envoy_of(str(folder), tokenizer=weightless.tokenizer)
+    except Exception as error:  # nnsight and the pipelines of transformers raise nearly every kind
+        raise LensError(f"nnsight cannot show {deployment.name}: {named_line(error)}") from error
     waits = f"{deployment.name} is not running there yet: jobs may wait"
     said = [] if deployment.state == "RUNNING" else [waits]
     said += [] if differs is None else [differs]

@@ -32,7 +32,7 @@ KNOWN_THERE = {"nnsight", "torch", "collections", "cloudpickle"}
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory, byte_tokenizer: Any) -> dict[str, Any]:
-    """What the program says of a tiny GPT-NeoX, Llama and Gemma 2, which has a softcap, and the bundled model."""
+    """What the program says of a tiny GPT-NeoX, Llama and Gemma 2 (with its softcap), and the bundled one."""
     if find_spec("nnsight") is None:
         pytest.skip("nnsight is not installed: pip install 'lenstui[ndif]'")
     folder = tmp_path_factory.mktemp("models")
