@@ -357,6 +357,7 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         edits=model.edits,
         edit_lens=model.edit_lens,
         versions=_versions(model),
+        service="" if model.remote is None else model.remote.service,
     )
 
 

@@ -84,6 +84,9 @@ def test_the_numbers_are_those_of_a_readout_here(
     assert any("The service has python 3.12.1" in line for line in said)
     assert any("mine" in line and "cannot be compared" in line for line in said)
     assert ndif.KEY not in there.err + there.out
+    table = started(programs, service, *READ, ndif.NAME)
+    assert table.status() == 0
+    assert f"{ndif.NAME} · float32 on NDIF (127.0.0.1" in " ".join(table.out.split())
 
 
 @needs_nnsight
