@@ -123,6 +123,7 @@ def test_a_model_that_it_does_not_read(
     programs: Forked, service: ndif.FakeNdif, name: str, line: str
 ) -> None:
     assert refusal(programs, service, *READ, name) == line
+    assert not (service.folder / "was-run").exists()
 
 
 @needs_nnsight

@@ -76,6 +76,7 @@ def serve(folder: str) -> None:
     """Run the service until standard input is closed."""
     import io
     import json
+    import pickle
     import threading
     import time
     from email.parser import BytesParser
@@ -89,6 +90,11 @@ def serve(folder: str) -> None:
     from nnsight.tracing.tracer import dec, inc
 
     model = TransformersModel(folder, task="text-generation", dispatch=True, dtype=torch.float32)
+
+    class Program:  # which would run where it is read without care
+        def __reduce__(self) -> tuple[object, tuple[str, str]]:
+            return open, (f"{folder}/was-run", "w")
+
     states: dict[str, dict[str, object]] = {}
     results: dict[str, bytes] = {}
     lock = threading.Lock()
@@ -162,7 +168,9 @@ def serve(folder: str) -> None:
             if name == "tiny/failing":
                 states[job] |= {"status": "ERROR", "description": "Traceback …\nOutOfMemoryError: no room"}
             elif name == "tiny/damaged":
-                results[job] = b"no result"
+                results[job] = zstandard.ZstdCompressor().compress(
+                    pickle.dumps({"found": Program()}, protocol=2)
+                )
                 states[job] |= {"status": "COMPLETED", "data": f"{url}/result/{job}"}
             elif name == NAME:
                 threading.Thread(target=work, args=(job, blob), daemon=True).start()
