@@ -64,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
         _abandon_stdout()
         return 1
+    except Exception as error:  # a defect: the log has where, and the terminal no traceback
+        from lenstui.support.crash_log import crash_line, is_debugging
+
+        if is_debugging():
+            raise
+        say(crash_line(error))
+        return 1
 
 
 def _run(words: Sequence[str]) -> int:

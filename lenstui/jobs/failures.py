@@ -1,10 +1,14 @@
-"""Errors in jobs: each becomes a message for the user, and none ends the program."""
+"""Errors in jobs: each becomes a message for the user, and none ends the program.
+
+The log has those that nobody expected.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lenstui.support.crash_log import note_crash
 from lenstui.support.errors import LensError, named_line
 
 
@@ -21,4 +25,5 @@ def reporting(report: Callable[[str], object], what: str) -> Iterator[None]:
     except LensError as error:
         report(str(error))
     except Exception as error:  # whatever torch and transformers raise must not end the program
+        note_crash(error)
         report(f"{what}: {named_line(error)}")

@@ -34,6 +34,7 @@ from lenstui.opening.opened import DOWNLOADING, Opened, open_model
 from lenstui.opening.side_count import MORE_LENSES, MOST_SIDES
 from lenstui.opening.sides import Side, Sides
 from lenstui.readout.cells import row_labels
+from lenstui.support.crash_log import note_crash
 from lenstui.support.errors import LensError, NoDeviceError, named_line
 from lenstui.support.paths import instant_lenses, lenses
 from lenstui.support.request import Start
@@ -100,6 +101,7 @@ class ModelJobs:
             if not stop():  # else the user gave it up, and knows
                 self._post(LoadFailed(str(error), no_device=isinstance(error, NoDeviceError)))
         except Exception as error:  # whatever torch and transformers raise must not end the program
+            note_crash(error)
             self._post(LoadFailed(f"Opening failed: {named_line(error)}"))
 
     def _change(self, opened: Opened, most: int) -> None:

@@ -40,6 +40,7 @@ class EndingApp(Protocol):
     """The interface of the app for `Ending`."""
 
     last_words: str | None
+    failure: str | None
 
     @property
     def training(self) -> FitService:
@@ -86,7 +87,7 @@ class Ending:
             self._put_away.set()
         if self._rescue is not None:
             self._rescue.join(LIMIT + GRACE)
-        elif self._app.last_words is None and self._app.training.is_under_way:
+        elif self._app.training.is_under_way and (self._app.failure or self._app.last_words is None):
             self._save()  # the screen has failed, the fit has not
         self._leave()
 
@@ -137,10 +138,10 @@ class Ending:
             self._words += f"\nOne of step {before.checkpoint_step} is left. {older}"
 
     def _leave(self) -> NoReturn:
-        words = self._words or self._app.last_words
+        words = "\n".join(filter(None, [self._app.failure, self._words or self._app.last_words]))
         self._app.training.let_go()
         with suppress(OSError, ValueError):  # stdout and stderr may be gone with the line
-            if words is not None:
+            if words:
                 print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)
             sys.stdout.flush()
             sys.stderr.flush()

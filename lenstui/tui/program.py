@@ -371,7 +371,9 @@ class Program:
     def _report(self, error: BaseException) -> None:
         """Post an exception that a job did not handle."""
         from lenstui.jobs.messages import LoadFailed
+        from lenstui.support.crash_log import note_crash
 
+        note_crash(error)
         self.post(LoadFailed(f"Unexpected: {named_line(error)}"))
 
     def load_model(self) -> None:

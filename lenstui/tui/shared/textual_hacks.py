@@ -82,6 +82,29 @@ def key_events(typed: str) -> list[Event]:
     return [event for event in found if isinstance(event, Event)]
 
 
+class LoggingApp(App[None]):
+    """An app that fails with one line, and an entry in the log, where Textual prints all local variables.
+
+    Why: these hold prompts, and what the line says is what a user can act on.
+
+    Uses: `App._fatal_error` (overridden), `App._exception` and `App._close_messages_no_wait`.
+
+    Noticed by `test_a_screen_that_fails_says_so_in_a_line` in `tests/tui/test_crash.py`.
+
+    Attributes:
+        failure: the line, once it has failed.
+    """
+
+    failure: str | None = None
+
+    def _fatal_error(self) -> None:
+        from lenstui.support.crash_log import crash_line
+
+        if self.failure is None and self._exception is not None:
+            self.failure = f"lenstui: {crash_line(self._exception)}"
+        self._close_messages_no_wait()
+
+
 class PieceScreen(Screen[ScreenResultType]):
     """A screen that writes its updates itself, piece by piece, and writes none while another one covers it.
 

@@ -11,13 +11,12 @@ import asyncio
 from collections import deque
 
 from textual import events, on
-from textual.app import App
 from textual.dom import DOMNode
 from textual.errors import NoWidget
 from textual.screen import Screen
 from textual.widget import Widget
 
-from lenstui.tui.shared.textual_hacks import holds_paint_back, key_events
+from lenstui.tui.shared.textual_hacks import LoggingApp, holds_paint_back, key_events
 
 LIMIT = 1.0  # seconds that a key waits for the one before it
 HELD_BACK = 0.02  # seconds after which to see whether the app paints again
@@ -29,7 +28,7 @@ _PASSING = (events.MouseMove, events.MouseScrollUp, events.MouseScrollDown)
 _Front = tuple[Screen[object], Widget | None]
 
 
-class TypeAheadApp(App[None]):
+class TypeAheadApp(LoggingApp):
     """An app in which a burst of keys does what the same keys do when they are typed slowly."""
 
     def __init__(self) -> None:
