@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 DEVICE, CPU = torch.device("cuda", 0), torch.device("cpu")
-# Of a tensor, on its own device: its views and what autograd keeps.
+# Properties of a tensor that are tensors.
 _PARTS = {"T", "mT", "H", "mH", "data", "grad", "real", "imag"}
-_BETWEEN_DEVICES = {"copy_", "set_"}
+# Methods whose other tensor may be anywhere: what is copied, or only gives its shape.
+_BETWEEN_DEVICES = {"copy_", "set_", "view_as", "expand_as", "reshape_as"}
 
 
 class There(Tensor):
@@ -56,10 +57,13 @@ class StandIn(TorchFunctionMode):
             raise TypeError("can't convert cuda:0 device type tensor to numpy: use Tensor.cpu() first")
         if name == "get_device_module":
             return torch.cuda
+        if func is torch.autograd.grad:  # each gradient is where its input is
+            found = func(*args, **kwargs)
+            return tuple(self._put(one, isinstance(of, There)) for one, of in zip(found, args[1], strict=True))
         given = list(_tensors((args, kwargs)))
         there = self._is_there(name, attribute, args, kwargs, given)
         if name in {"cpu", "cuda"}:
-            found: Any = me if isinstance(me, There) == there else func.__objclass__.clone(me)
+            found = me if isinstance(me, There) == there else func.__objclass__.clone(me)
         else:
             found = func(*_here(args), **_here(kwargs))
             if name in {"to", "_to_copy"} and found is me and isinstance(me, There) != there:
