@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Lens
+from lenstui.model.memory import has_room
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +42,19 @@ class TunedLens(Lens):
 
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `h + A h + b` of row `row`, `[cols, d]`, computed in float32, in `h`'s dtype."""
+        weight, bias = (each[row].to(h.device) for each in (self.weight, self.bias))
         wide = h.float()
-        return torch.addmm(wide + self.bias[row], wide, self.weight[row].T).to(h.dtype)
+        return torch.addmm(wide + bias, wide, weight.T).to(h.dtype)
 
     def to(self, device: torch.device) -> TunedLens:
-        """Return this lens with its translators on `device`; itself where they are there."""
+        """Return this lens with its translators on `device`.
+
+        Itself where they are there, and where there is no room for all of them: each then goes there whenever
+        its row is read.
+        """
         if self.weight.device == device and self.bias.device == device:
+            return self
+        if not has_room(str(device), self.weight.nbytes + self.bias.nbytes):
             return self
         return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 

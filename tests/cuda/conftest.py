@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cuda.devices import GPU, Device, gpu
 from tests.tiny.folders import neox_in
 
 if TYPE_CHECKING:
     from lenstui.lens import Model
-
-GPU = pytest.param("gpu", marks=pytest.mark.cuda)
-NO_GPU = "there is no CUDA device here"
-
-
-class Device(NamedTuple):
-    """A device.
-
-    Attributes:
-        name: PyTorch's name of it.
-        short: takes most of its memory for a while: so many bytes are left at once, about.
-    """
-
-    name: str
-    short: Callable[[int], AbstractContextManager[None]]
-
-
-def gpu() -> Device:
-    """The first GPU; skips the test where there is none."""
-    import torch
-
-    if not torch.cuda.is_available():
-        pytest.skip(NO_GPU)
-
-    @contextmanager
-    def short(left: int) -> Iterator[None]:
-        torch.cuda.empty_cache()
-        whole = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(0) + left) / whole)
-        try:
-            yield
-        finally:
-            torch.cuda.set_per_process_memory_fraction(1.0)
-
-    return Device("cuda:0", short)
 
 
 @pytest.fixture(params=[GPU, "stand-in"])

@@ -1,7 +1,7 @@
 """A device that stands in for a GPU: what runs on it, and keeps to its own tensors, should run on CUDA.
 
-A tensor there says `cuda:0` and has its numbers in the processor's memory. A function that is given tensors of
-two devices fails as CUDA has it fail, and so does one that takes more memory at once than is left. What it
+A tensor there says `cuda:0` and has its numbers in the processor's memory. A function that is given tensors
+of two devices fails as CUDA has it fail, and so does one that takes more memory at once than is left. What it
 cannot show is what only CUDA's own functions do: their numbers, their speed, what they lack.
 """
 
@@ -24,9 +24,10 @@ _BETWEEN_DEVICES = {"copy_", "set_", "view_as", "expand_as", "reshape_as"}
 
 
 class There(Tensor):
-    """A tensor on the stand-in. Functions on it give plain tensors, which `StandIn` puts where they belong."""
+    """A tensor on the stand-in. Functions on it give plain ones, which `StandIn` puts where they belong."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # as PyTorch's notes on subclasses have it
+    # As PyTorch's notes on subclasses have it.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
 
 class StandIn(TorchFunctionMode):
@@ -46,7 +47,8 @@ class StandIn(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.device:
             return func(*args, **kwargs)
-        name, me = getattr(func, "__name__", ""), args[0] if args else None
+        name: str = getattr(func, "__name__", "")
+        me: Any = args[0] if args else None
         # A property is asked for by the `__get__` of its descriptor.
         attribute = getattr(func.__self__, "__name__", None) if name in {"__get__", "__set__"} else None
         if attribute == "device":
@@ -59,11 +61,13 @@ class StandIn(TorchFunctionMode):
             return torch.cuda
         if func is torch.autograd.grad:  # each gradient is where its input is
             found = func(*args, **kwargs)
-            return tuple(self._put(one, isinstance(of, There)) for one, of in zip(found, args[1], strict=True))
+            return tuple(
+                self._put(one, isinstance(of, There)) for one, of in zip(found, args[1], strict=True)
+            )
         given = list(_tensors((args, kwargs)))
         there = self._is_there(name, attribute, args, kwargs, given)
         if name in {"cpu", "cuda"}:
-            found = me if isinstance(me, There) == there else func.__objclass__.clone(me)
+            found = me if isinstance(me, There) == there else me.clone()
         else:
             found = func(*_here(args), **_here(kwargs))
             if name in {"to", "_to_copy"} and found is me and isinstance(me, There) != there:
@@ -106,7 +110,9 @@ class StandIn(TorchFunctionMode):
             raise torch.OutOfMemoryError(
                 f"CUDA out of memory. Tried to allocate {tensor.nbytes / 2**20:.2f} MiB."
             )
-        return tensor if isinstance(tensor, There) == there else tensor.as_subclass(There if there else Tensor)
+        return (
+            tensor if isinstance(tensor, There) == there else tensor.as_subclass(There if there else Tensor)
+        )
 
 
 @contextmanager
@@ -143,19 +149,22 @@ def _move(module: nn.Module, device: torch.device) -> None:
     """Move parameters and buffers; tied ones stay tied."""
     moved: dict[int, Tensor] = {}
     for part in module.modules():
-        for store in (part._parameters, part._buffers):
+        stores: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for store in stores:
             for name, tensor in store.items():
                 if tensor is None or (tensor.device == device):
                     continue
                 if id(tensor) not in moved:
                     new = tensor.detach().to(device).requires_grad_(tensor.requires_grad)
-                    new._is_param = isinstance(tensor, nn.Parameter)  # type: ignore[attr-defined]
+                    new._is_param = isinstance(tensor, nn.Parameter)
                     moved[id(tensor)] = new
-                store[name] = moved[id(tensor)]  # type: ignore[assignment]
+                store[name] = moved[id(tensor)]
 
 
 def _is_device(value: object) -> bool:
-    return isinstance(value, torch.device) or (isinstance(value, str) and value.partition(":")[0] in {"cpu", "cuda"})
+    return isinstance(value, torch.device) or (
+        isinstance(value, str) and value.partition(":")[0] in {"cpu", "cuda"}
+    )
 
 
 def _here(value: Any) -> Any:

@@ -22,11 +22,12 @@ from lenstui.jobs.read_request import ReadRequest
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Start
 from lenstui.texts.documents import Documents
-from tests.cuda.conftest import Device
+from tests.cuda.devices import Device
 
 # Bytes that are left: room for CUDA's own pieces of 2 and 20 MB, and for every tensor but the large ones.
 LEFT = 26 << 20
-SHORT, LONG = "a b c " * 20, "a b c " * 680  # 120 columns, whose logits are 31 MB a row; 4,080, whose MLP has 33 MB
+SHORT = "a b c " * 20  # 120 columns, whose logits are 31 MB a row
+LONG = "a b c " * 680  # 4,080 columns, for which the MLP takes 33 MB
 
 
 @pytest.fixture(scope="module")

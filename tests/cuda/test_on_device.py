@@ -1,7 +1,7 @@
 """What a GPU reads, fits, edits, traces and explains is what the processor does, up to rounding.
 
-float32 holds to about 1e-4 nats from one processor or library to another (`assets/manual/numbers.md`), which sum in other
-orders; a tensor on the wrong device, or of the wrong values, is off by more than ten times that.
+float32 holds to about 1e-4 nats from one processor or library to another (`assets/manual/numbers.md`), which
+sum in other orders; a tensor on the wrong device, or of the wrong values, is off by more than ten times that.
 """
 
 from __future__ import annotations
@@ -123,15 +123,17 @@ def test_a_jacobian_lens_is_the_same(pair: Pair, changes: dict[str, str]) -> Non
 def test_an_edit_does_the_same(pair: Pair, edit: str) -> None:
     one, other = (read(edited(model, [edit], PROMPT), PROMPT) for model in pair)
     assert_same_readout(one, other)
-    assert np.abs(other.lenses["logit"].top_logits - read(pair[1], PROMPT).lenses["logit"].top_logits).max() > NATS
+    assert (
+        np.abs(other.lenses["logit"].top_logits - read(pair[1], PROMPT).lenses["logit"].top_logits).max()
+        > NATS
+    )
 
 
 @pytest.mark.parametrize("approximate", [False, True], ids=["exact", "approximate"])
 def test_a_trace_is_the_same(pair: Pair, approximate: bool) -> None:
     options = TraceOptions(approximate=approximate)
-    one, other = (
-        trace(model, *(encode(model.tokenizer, text) for text in (PROMPT, OTHER)), options) for model in pair
-    )
+    clean, corrupted = (encode(pair[0].tokenizer, text) for text in (PROMPT, OTHER))
+    one, other = (trace(model, clean, corrupted, options) for model in pair)
     # Shares of the metric's difference, which is some nats.
     np.testing.assert_allclose(one.recovered, other.recovered, atol=NATS)
 
@@ -140,8 +142,8 @@ def test_why_says_the_same(pair: Pair) -> None:
     one, other = (contributions(model, PROMPT, column=5, row=2) for model in pair)
     for ours, theirs in zip(one.components, other.components, strict=True):
         assert ours.contribution == pytest.approx(theirs.contribution, abs=NATS)
-    weights = [attention(model, PROMPT, "1.0").weights for model in pair]
-    np.testing.assert_allclose(*weights, atol=1e-5)
+    mine, wanted = (attention(model, PROMPT, "1.0").weights for model in pair)
+    np.testing.assert_allclose(mine, wanted, atol=1e-5)
 
 
 def test_an_evaluation_says_the_same(pair: Pair) -> None:

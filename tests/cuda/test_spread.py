@@ -1,6 +1,7 @@
 """A model of which one block is on the processor and the rest on a GPU is read and fitted as in one place.
 
-The parts are tied together by accelerate's hooks, as its `device_map` does it for parts that stay where they are.
+The parts are tied together by accelerate's hooks, as its `device_map` has them for parts that stay where they
+are.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lenstui import TunedLens, edited, fit
+from lenstui import JacobianLens, TunedLens, edited, fit
 from lenstui.fitting.jacobian.by_parts import PartsGraph
-from lenstui.fitting.jacobian.graph import Derivative, Graph
-from lenstui.fitting.jacobian.ways import Way, field_of, graph_of
+from lenstui.fitting.jacobian.graph import Derivative, Graph, Way
+from lenstui.fitting.jacobian.ways import field_of, graph_of
 from lenstui.fitting.options import preset
 from lenstui.lens import Model, load, read, wire
-from tests.cuda.conftest import Device
+from tests.cuda.devices import Device
 
 hooks = pytest.importorskip("accelerate.hooks", reason="accelerate is not installed")
 
@@ -43,7 +44,7 @@ def pair(device: Device, folder: Path) -> tuple[Model, Model]:
 
 
 def test_hidden_states_are_gathered_at_the_head(pair: tuple[Model, Model]) -> None:
-    spread, whole = pair
+    spread, _ = pair
     assert spread.device == spread.module.lm_head.weight.device
     assert spread.stream(torch.tensor([[3, 4, 5]])).device == spread.device
     one, other = (read(model, PROMPT, sublayers=True).lenses["logit"] for model in pair)
@@ -53,6 +54,23 @@ def test_hidden_states_are_gathered_at_the_head(pair: tuple[Model, Model]) -> No
     lens = TunedLens(torch.randn(3, 32, 32) / 20, torch.randn(3, 32) / 20)  # on the processor
     one, other = (read(model, PROMPT, lens).lenses["tuned"] for model in pair)
     np.testing.assert_allclose(one.kl, other.kl, atol=NATS)
+
+
+def test_a_lens_that_finds_no_room_goes_there_row_by_row(
+    pair: tuple[Model, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread, whole = pair
+    torch.manual_seed(0)
+    lens = TunedLens(torch.randn(3, 32, 32) / 20, torch.randn(3, 32) / 20)
+    taken = lens.weight.nbytes + lens.bias.nbytes
+    assert lens.to(spread.device).weight.device == spread.device
+    # What a CUDA device says: bytes that are free, and all it has.
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: ((1 << 30) + taken, 1 << 40))
+    assert lens.to(spread.device) is lens
+    matrices = JacobianLens({row: lens.weight[row] for row in range(3)})
+    for each in (lens, matrices):
+        one, other = (read(model, PROMPT, each).lenses[each.kind] for model in (spread, whole))
+        np.testing.assert_allclose(one.kl, other.kl, atol=NATS)
 
 
 def test_edits_reach_every_part(pair: tuple[Model, Model]) -> None:
@@ -67,8 +85,8 @@ def test_lenses_are_fitted_to_it(pair: tuple[Model, Model]) -> None:
     )
     lenses = [fit(model, TEXTS, options) for model in pair]
     np.testing.assert_allclose(lenses[0].bias.cpu(), lenses[1].bias, atol=1e-2)
-    kl = [read(pair[1], PROMPT, lens.to(torch.device("cpu"))).lenses["tuned"].kl for lens in lenses]
-    np.testing.assert_allclose(*kl, atol=1e-2)
+    one, other = (read(pair[1], PROMPT, lens).lenses["tuned"].kl for lens in lenses)
+    np.testing.assert_allclose(one, other, atol=1e-2)
 
 
 def test_jacobians_are_taken_through_all_devices_by_every_way(pair: tuple[Model, Model]) -> None:

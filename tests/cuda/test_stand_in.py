@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cuda.conftest import Device
+from tests.cuda.devices import Device
 
 
 @pytest.fixture
