@@ -24,6 +24,7 @@ from tests.bench.measuring import machine, need
 
 ROOT = Path(__file__).parents[2]
 TESTS = "tests/cuda tests/model/test_device_map.py"
+MINUTES = 10
 LEAST = 5  # seconds in which a part can show anything
 
 
@@ -35,7 +36,7 @@ class Part:
         name: of the bench, after `bench_`; or `tests`.
         words: its options.
         small: those for a processor.
-        limit: seconds.
+        limit: seconds, of all `MINUTES`.
     """
 
     name: str
@@ -46,9 +47,9 @@ class Part:
 
 PARTS = (
     Part("tests", "", "", 150),
-    Part("readout", "", "--repeat 1 --dtypes bfloat16", 60),
+    Part("readout", "", "--repeat 1 --dtypes bfloat16", 90),
     Part("fit", "--random", "--repeat 1", 60),
-    Part("jacobian", "--prompts 2", "--prompts 1 --repeat 1 --batches 8", 60),
+    Part("jacobian", "--prompts 2", "--prompts 1 --repeat 1 --batches 8", 90),
     Part("large", "--parameters 1.2", "--parameters 0.2", 90),
     Part("why", "--columns 32 256 1024", "--columns 32 --dtypes float32 --repeat 1", 60),
     Part("trace", "", "--repeat 1", 40),
@@ -86,7 +87,7 @@ def command(part: Part, device: str, small: bool) -> list[str]:
     if part.name == "tests":
         # Without a GPU the same tests run on what stands in for one.
         chosen = "cuda" if device.startswith("cuda") else "not cuda"
-        words = f"-m pytest -n0 -q -rfE --tb=line -p no:cacheprovider {TESTS} -m"
+        words = f"-m pytest -n0 -rfE --tb=line -p no:cacheprovider {TESTS} -m"
         return [sys.executable, *words.split(), chosen]
     options = (part.small if small else part.words).split()
     return [sys.executable, "-m", f"tests.bench.bench_{part.name}", "--device", device, *options]
@@ -138,7 +139,9 @@ def report(about: str, results: list[Result], missing: list[Part]) -> str:
 def main() -> None:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, mps or cpu")
-    parser.add_argument("--minutes", type=float, default=10, help="that all of it may take")
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help="that all of it may take, and each part in proportion"
+    )
     parser.add_argument("--output", type=Path, default=Path("gpu-report.md"))
     parser.add_argument("--small", action="store_true", help="sizes for a processor")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[part.name for part in PARTS])
@@ -150,7 +153,8 @@ def main() -> None:
     while left and (time_left := end - time.monotonic()) > LEAST:
         part = left.pop(0)
         print(f"{part.name} …", end=" ", flush=True)
-        result = done(part, command(part, given.device, given.small), min(part.limit, time_left))
+        limit = min(part.limit * given.minutes / MINUTES, time_left)
+        result = done(part, command(part, given.device, given.small), limit)
         results.append(result)
         print(f"{result.seconds:.0f} s {result.verdict}", flush=True)
         given.output.write_text(report(about, results, left), encoding="utf-8")
