@@ -21,6 +21,14 @@ DEVICE, CPU = torch.device("cuda", 0), torch.device("cpu")
 _PARTS = {"T", "mT", "H", "mH", "data", "grad", "real", "imag"}
 # Methods whose other tensor may be anywhere: what is copied, or only gives its shape.
 _BETWEEN_DEVICES = {"copy_", "set_", "view_as", "expand_as", "reshape_as"}
+# As CUDA's allocator says it: far too long for a line.
+_FULL = (
+    "CUDA out of memory. Tried to allocate {:.2f} MiB. GPU 0 has a total capacity of 79.11 GiB of which "
+    "17.88 MiB is free. Including non-PyTorch memory, this process has 79.09 GiB memory in use. Of the "
+    "allocated memory 78.44 GiB is allocated by PyTorch, and 21.30 MiB is reserved but unallocated. "
+    "If reserved but unallocated memory is large try setting PYTORCH_ALLOC_CONF=expandable_segments:True to "
+    "avoid fragmentation."
+)
 
 
 class There(Tensor):
@@ -107,9 +115,7 @@ class StandIn(TorchFunctionMode):
     def _put(self, tensor: Tensor, there: bool) -> Tensor:
         """A new tensor where it belongs."""
         if there and tensor.untyped_storage().nbytes() > self.most:
-            raise torch.OutOfMemoryError(
-                f"CUDA out of memory. Tried to allocate {tensor.nbytes / 2**20:.2f} MiB."
-            )
+            raise torch.OutOfMemoryError(_FULL.format(tensor.nbytes / 2**20))
         return (
             tensor if isinstance(tensor, There) == there else tensor.as_subclass(There if there else Tensor)
         )

@@ -80,7 +80,7 @@ def test_a_reading_fails_in_one_line_and_the_next_one_does_not(
     with device.short(LEFT):
         (failed,) = read(1, text)
     assert isinstance(failed, ReadFailed), failed
-    assert "out of memory" in failed.text.lower() and "\n" not in failed.text and len(failed.text) < 400
+    assert "out of memory" in failed.text.lower() and "\n" not in failed.text and len(failed.text) < 110
     (done,) = read(2, "a b")
     assert isinstance(done, ReadDone), done
 
