@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
+from lenstui.fitting.gradient import LinearTarget
 from lenstui.fitting.options import FitOptions
 from lenstui.lens.fit_history import KEY, history_of
 from lenstui.lens.formats.header import is_history
@@ -246,8 +247,8 @@ class Fit:
         options: the options, adapted to the model.
         state: the current state, which `fit_steps` advances.
         data: the names of the texts.
-        held_out_states: the hidden states of held-out blocks that are kept, by the number of the block,
-            `[L + 1, cols, d]`; in no checkpoint.
+        held_out: the hidden states of held-out blocks that are kept, `[L + 1, cols, d]`, with what a KL needs
+            of the model's distributions, by the number of the block; in no checkpoint.
     """
 
     model: Model
@@ -255,7 +256,7 @@ class Fit:
     options: FitOptions
     state: FitState
     data: tuple[str, ...] = ()
-    held_out_states: dict[int, Tensor] = field(default_factory=dict)
+    held_out: dict[int, tuple[Tensor, LinearTarget | None]] = field(default_factory=dict)
 
     @property
     def blocks_per_step(self) -> int:
