@@ -22,7 +22,7 @@ from lenstui.fitting.jacobian.prompts import prompt_of
 from lenstui.fitting.jacobian_options import EXACT_EVERY
 from lenstui.model.load import Model, load
 from tests.bench.bench_jacobian import FIRST, LENGTH, Fit, ours, published, texts_of, written_out
-from tests.bench.measuring import Peak, arguments, clock, started, table, with_model
+from tests.bench.measuring import Peak, arguments, clock, shown, started, table, with_model
 
 DRAWS = 40
 
@@ -106,9 +106,11 @@ def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, f
         f"\nseconds a prompt: reference {of_reference:.3g}, exact {of_exact:.3g}, mean field {of_field:.3g}"
     )
     overall = float((plain.sqrt().mean() / varied.sqrt().mean()) ** 2)
+    gains = (shown(overall * of_one / cost) for of_one in (of_exact, of_reference))
     print(
-        f"to an equal mean error of the rows: {overall * of_exact / cost:.2f} × as fast as the exact fit, "
-        f"{overall * of_reference / cost:.2f} × as fast as the reference"
+        "to an equal mean error of the rows: {} × as fast as the exact fit, {} × as the reference".format(
+            *gains
+        )
     )
 
 
