@@ -106,11 +106,9 @@ def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, f
         f"\nseconds a prompt: reference {of_reference:.3g}, exact {of_exact:.3g}, mean field {of_field:.3g}"
     )
     overall = float((plain.sqrt().mean() / varied.sqrt().mean()) ** 2)
-    gains = (shown(overall * of_one / cost) for of_one in (of_exact, of_reference))
+    of_exact_fit, of_code = (shown(overall * of_one / cost) for of_one in (of_exact, of_reference))
     print(
-        "to an equal mean error of the rows: {} × as fast as the exact fit, {} × as the reference".format(
-            *gains
-        )
+        f"to an equal mean error of the rows: {of_exact_fit} × as fast as exact, {of_code} × as the reference"
     )
 
 
