@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from lenstui.causal.maps import Maps
 from lenstui.model.load import Model
 from lenstui.model.memory import free_memory
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, is_out_of_memory
 
 _COPIES = 3  # scores, their softmax in float32, and that in the model's dtype
 
@@ -46,9 +44,8 @@ def no_memory(cols: int) -> Iterator[None]:
     """
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        is_known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        if not is_known and "allocate" not in str(error):  # the word of the CPU's allocator
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         raise LensError(
             f"Memory ran out in a pass over {cols} tokens: shorten the prompt, or leave the sources out."

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Carried, Lens
+from lenstui.model.memory import has_room
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 
 LAST, PENULTIMATE = "last", "penultimate"  # targets: the last row, or the output of the block before the last
-_SPARE = 1 << 30  # bytes of an accelerator that the matrices leave free
 
 
 def multiplied(h: Tensor, matrix: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class JacobianLens(Lens):
         moved = self._moved.get(row)
         if moved is None:
             moved = self.matrices[row].to(self.device)
-            if moved is not self.matrices[row] and _has_room(self.device):
+            if moved is not self.matrices[row] and has_room(str(self.device), 0):
                 self._moved[row] = moved
         return moved
 
@@ -128,8 +128,3 @@ class JacobianLens(Lens):
 def least_blocks(matrices: Mapping[int, Any]) -> int:
     """Return the least number of blocks that a model has whose rows these are: none of them is its last."""
     return max(matrices) + 1
-
-
-def _has_room(device: torch.device) -> bool:
-    """Return whether an accelerator has memory left to keep the matrices that were moved to it."""
-    return device.type != "cuda" or torch.cuda.mem_get_info(device)[0] > _SPARE

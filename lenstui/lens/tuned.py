@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lenstui.lens.lens import Carried, Lens
+from lenstui.model.memory import has_room
 
 
 def translated(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -47,15 +48,21 @@ class TunedLens(Lens):
 
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `h + A h + b` of row `row`, `[cols, d]`, computed in float32, in `h`'s dtype."""
-        return translated(h, self.weight[row], self.bias[row])
+        return translated(h, self.weight[row].to(h.device), self.bias[row].to(h.device))
 
     def carried(self, row: int) -> Carried:
         """Return `T_i` of a row as something that can be sent elsewhere."""
         return translated, (self.weight[row], self.bias[row])
 
     def to(self, device: torch.device) -> TunedLens:
-        """Return this lens with its translators on `device`; itself where they are there."""
+        """Return this lens with its translators on `device`.
+
+        Itself where they are there, and where there is no room for all of them: each then goes there whenever
+        its row is read.
+        """
         if self.weight.device == device and self.bias.device == device:
+            return self
+        if not has_room(str(device), self.weight.nbytes + self.bias.nbytes):
             return self
         return replace(self, weight=self.weight.to(device), bias=self.bias.to(device))
 

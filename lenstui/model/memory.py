@@ -10,6 +10,7 @@ import psutil
 from lenstui.model.size import ModelSize
 
 READOUT = 300 << 20  # approximate bytes that a readout takes beside the loaded model
+_SPARE = 1 << 30  # bytes of a CUDA device that a lens leaves to readouts
 _GROUP = Path("/sys/fs/cgroup")  # the control group of a container
 
 
@@ -31,6 +32,17 @@ def free_memory(device: str = "cpu") -> int | None:
     free = int(psutil.virtual_memory().available)
     limit, taken = (_number(_GROUP / name) for name in ("memory.max", "memory.current"))
     return free if limit is None or taken is None else max(0, min(free, limit - taken))
+
+
+def has_room(device: str, size: int) -> bool:
+    """Return whether a lens of so many bytes may be kept on a device: on CUDA where enough is left beside it.
+
+    Args:
+        device: PyTorch's name.
+        size: the bytes that it would take.
+    """
+    free = free_memory(device) if device.startswith("cuda") else None
+    return free is None or free - size > _SPARE
 
 
 def needed_memory(size: ModelSize, dtype: str, device: str = "cpu") -> int | None:

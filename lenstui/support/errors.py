@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from lenstui.support.printable import printable
@@ -17,6 +18,10 @@ FOREIGN_ERRORS = (
     ValueError,
 )
 
+# What torch and cuBLAS say where memory ran out, in small letters: of a GPU, of the machine, on Windows.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
+# torch goes on with all that its allocator holds, and with advice for programmers.
+_TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
 
 LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
 
@@ -46,8 +51,13 @@ def unreadable(path: Path, error: OSError) -> LensError:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, with the second where the first ends in a colon."""
+    """Return the first line of an error's message, with the second where the first ends in a colon.
+
+    Of a GPU whose memory ran out it is what was tried, without the state of torch's allocator.
+    """
     first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    if (tried := _TRIED.match(first)) is not None:
+        return tried[0]
     return f"{first.rstrip()} {more[0].strip()}" if more and first.rstrip().endswith(":") else first
 
 
@@ -63,7 +73,8 @@ def named_line(error: BaseException) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out; torch raises several kinds."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
 
 
 def advice(error: BaseException, out_of_memory: str) -> str | None:

@@ -1,18 +1,18 @@
 """What a control variate saves: the time to equal errors of the reference code, the exact fit and it.
 
-Run by hand: `python tests/bench/bench_control_variate.py --model FOLDER --data FILE [--reference FOLDER]`.
-Errors are those against the mean Jacobian of other prompts, as a share of its norm, less what these prompts'
-own number adds. For the exact fit and the variate, subsets of the prompts are drawn many times. `emb` is left
-out, as by the reference (see `bench_jacobian`).
+    python -m tests.bench.bench_control_variate [--model FOLDER] [--data FILE] [--reference FOLDER]
+        [--device cuda]
+
+Run by hand. Errors are those against the mean Jacobian of other prompts, as a share of its norm, less what
+these prompts' own number adds. For the exact fit and the variate, subsets of the prompts are drawn many
+times. `emb` is left out, as by the reference (see `bench_jacobian`). Seconds are medians of the prompts.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
+import statistics
 from dataclasses import dataclass
 
-import pyarrow.parquet
 import torch
 from torch import Tensor
 
@@ -21,29 +21,33 @@ from lenstui.fitting.jacobian.mean_field import mean_field
 from lenstui.fitting.jacobian.prompts import prompt_of
 from lenstui.fitting.jacobian_options import EXACT_EVERY
 from lenstui.model.load import Model, load
-from tests.bench.bench_jacobian import FIRST, LENGTH, Fit, ours, published, written_out
+from tests.bench.bench_jacobian import FIRST, LENGTH, Fit, ours, published, texts_of, written_out
+from tests.bench.measuring import Peak, arguments, clock, shown, started, table, with_model
 
 DRAWS = 40
 
 
 @dataclass
 class Timed:
-    """What was computed of some texts, and the processor seconds of each."""
+    """What was computed of some texts, the seconds of each, and the memory that it took at most, MB."""
 
     found: list[Tensor]
     seconds: list[float]
+    peak: float = 0.0
 
     @property
     def per_prompt(self) -> float:
-        return sorted(self.seconds)[len(self.seconds) // 2]
+        return statistics.median(self.seconds)
 
 
-def timed(fit: Fit, texts: list[str]) -> Timed:
+def timed(fit: Fit, texts: list[str], device: str) -> Timed:
     result = Timed([], [])
-    for text in texts:
-        clock = time.process_time()
-        result.found.append(fit(text))
-        result.seconds.append(time.process_time() - clock)
+    with Peak(device) as peak:
+        for text in texts:
+            began = clock(device)
+            result.found.append(fit(text))
+            result.seconds.append(clock(device) - began)
+    result.peak = peak.grown
     return result
 
 
@@ -53,13 +57,13 @@ def fields(model: Model) -> Fit:
     def fit(text: str) -> Tensor:
         ids = prompt_of(model.tokenizer, text, LENGTH)
         assert ids is not None
-        return mean_field(model, ids, of)
+        return mean_field(model, ids, of).cpu()
 
     return fit
 
 
 def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, float, float]) -> None:
-    """Print the errors, and the times to equal errors.
+    """Print a table of the errors of equal work and the times to equal errors, by row.
 
     Args:
         exact: Jacobians of some prompts, `[n, rows, d, d]`.
@@ -84,47 +88,56 @@ def report(exact: Tensor, field: Tensor, others: Tensor, seconds: tuple[float, f
         all_fields = field[torch.cat([some, rest])].mean(0)
         plain += squared_error(exact[some].mean(0))
         varied += squared_error(all_fields + (exact[some] - field[some]).mean(0))
+    # Few prompts may be nearer than what is known of the others: no error is known then.
+    plain, varied = (each.where(each > 0, torch.nan) for each in (plain, varied))
     cost = of_exact + EXACT_EVERY * of_field  # of the variate, for every exact prompt
-    print(f"seconds a prompt: reference {of_reference:.2f}, exact {of_exact:.2f}, mean field {of_field:.2f}")
-    print(f"{n} exact prompts, {n * EXACT_EVERY} mean fields, by row from 0")
-    print("error, exact fit  ", *(f"{value:7.3f}" for value in plain.sqrt().tolist()))
-    print("error, variate    ", *(f"{value:7.3f}" for value in varied.sqrt().tolist()))
     gain = plain / varied  # in exact prompts to an equal error
-    print("time, × exact     ", *(f"{value:7.2f}" for value in (gain * of_exact / cost).tolist()))
-    print("time, × reference ", *(f"{value:7.2f}" for value in (gain * of_reference / cost).tolist()))
-    overall = float((plain.sqrt().mean() / varied.sqrt().mean()) ** 2)
+    of_rows = (plain.sqrt(), varied.sqrt(), gain * of_exact / cost, gain * of_reference / cost)
+    names = (
+        "row", f"error of {n} exact prompts", f"of the variate, {n * EXACT_EVERY} mean fields",
+        "× as fast as exact", "× as fast as the reference",
+    )  # fmt: skip
     print(
-        f"to an equal mean error of the rows: {overall * of_exact / cost:.2f} × as fast as the exact fit, "
-        f"{overall * of_reference / cost:.2f} × as fast as the reference"
+        table(
+            names, [[row, *each] for row, each in enumerate(zip(*(t.tolist() for t in of_rows), strict=True))]
+        )
+    )
+    print(
+        f"\nseconds a prompt: reference {of_reference:.3g}, exact {of_exact:.3g}, mean field {of_field:.3g}"
+    )
+    overall = float((plain.sqrt().mean() / varied.sqrt().mean()) ** 2)
+    of_exact_fit, of_code = (shown(overall * of_one / cost) for of_one in (of_exact, of_reference))
+    print(
+        f"to an equal mean error of the rows: {of_exact_fit} × as fast as exact, {of_code} × as the reference"
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True, help="a Parquet file with a column `text`")
+    parser = with_model(arguments(__doc__))
     parser.add_argument("--reference", help="folder of the reference code's package `jlens`")
     parser.add_argument("--prompts", type=int, default=16, help="exact ones")
     parser.add_argument("--others", type=int, default=24)
     parser.add_argument("--batch", type=int, default=8, help="of the reference")
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    model = load(given.model, device="cpu")
-    texts = [
-        text
-        for text in pyarrow.parquet.read_table(given.data)["text"].to_pylist()[:5000]
-        if prompt_of(model.tokenizer, text, LENGTH) is not None
-    ]
+    started(given)
+    model = load(given.model, device=given.device, dtype="float32")
+    texts = texts_of(model, given.data)
     reference = (
         published(model, given.batch, given.reference) if given.reference else written_out(model, given.batch)
     )
-    exact = timed(ours(model), texts[: given.prompts])
-    others = timed(ours(model), texts[given.prompts : given.prompts + given.others])
-    more = texts[given.prompts + given.others :][: (EXACT_EVERY // 2) * given.prompts]
-    field = timed(fields(model), texts[: given.prompts] + more)
-    seconds = (timed(reference, texts[:3]).per_prompt, exact.per_prompt, field.per_prompt)
+    exact_texts, rest = texts[: given.prompts], texts[given.prompts :]
+    more = rest[given.others :][: (EXACT_EVERY // 2) * given.prompts]
+    of_reference = timed(reference, texts[: given.repeat], given.device)
+    exact = timed(ours(model), exact_texts, given.device)
+    others = timed(ours(model), rest[: given.others], given.device)
+    field = timed(fields(model), exact_texts + more, given.device)
+    seconds = (of_reference.per_prompt, exact.per_prompt, field.per_prompt)
     report(torch.stack(exact.found), torch.stack(field.found), torch.stack(others.found), seconds)
+    peaks = ", ".join(
+        f"{name} {of.peak:.0f}"
+        for name, of in (("reference", of_reference), ("exact", exact), ("mean field", field))
+    )
+    print(f"MB on top at most, in this order in one process: {peaks}")
 
 
 if __name__ == "__main__":

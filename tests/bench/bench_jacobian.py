@@ -1,26 +1,26 @@
 """How fast Jacobians are fitted, against the reference algorithm in the same process on the same prompts.
 
-Run by hand: `python tests/bench/bench_jacobian.py --model FOLDER --data FILE [--reference FOLDER]`.
-The reference is one forward pass of the prompt in copies, and one backward pass for every so many output
-dimensions, as Gurnee et al. 2026 publish it: their own code with `--reference`, a folder that holds their
-package `jlens`; else the same written out here. Its best batch size is compared. The two take turns, since a
-busy machine is not the same twice, and the least processor time of each prompt counts. Both leave out `emb`.
-Memory is what a process of its own takes on top during its first prompt.
+    python -m tests.bench.bench_jacobian [--model FOLDER] [--data FILE] [--reference FOLDER] [--device cuda]
+
+Run by hand. The reference is one forward pass of the prompt in copies, and one backward pass for every so
+many output dimensions, as Gurnee et al. 2026 publish it: their own code with `--reference`, a folder that
+holds their package `jlens`; else the same written out here. Its best batch size is compared. The two take
+turns, since a busy machine is not the same twice; the median of each prompt counts, and the mean of the
+prompts. Both leave out `emb`, in float32. Memory is what a process of its own takes on top during its first
+prompt.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
+import statistics
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import pyarrow.parquet
 import torch
 from torch import Tensor, nn
@@ -29,45 +29,10 @@ from lenstui.fitting.jacobian.graph import Derivative
 from lenstui.fitting.jacobian.prompts import prompt_of
 from lenstui.fitting.jacobian.ways import graph_of, proven_way
 from lenstui.model.load import Model, load
+from tests.bench.measuring import Peak, arguments, clock, started, table, with_model
 
 LENGTH, FIRST = 128, 16
 Fit = Callable[[str], Tensor]  # the Jacobians of a text, `[rows, d, d]`, of the rows above `emb`
-
-
-@dataclass
-class Measured:
-    """Of one way: processor seconds, and seconds, of every prompt in every round."""
-
-    seconds: dict[int, list[float]] = field(default_factory=dict)
-    wall: dict[int, list[float]] = field(default_factory=dict)
-
-    @property
-    def per_prompt(self) -> float:
-        return sum(map(min, self.seconds.values())) / len(self.seconds)
-
-    @property
-    def wall_per_prompt(self) -> float:
-        return sum(map(min, self.wall.values())) / len(self.wall)
-
-
-def memory_of(fit: Fit, text: str) -> int:
-    """The most bytes that this process, which has fitted nothing before, takes on top during a fit."""
-    process, done = psutil.Process(), threading.Event()
-    before = most = process.memory_info().rss
-
-    def watch() -> None:
-        nonlocal most
-        while not done.wait(0.002):
-            most = max(most, process.memory_info().rss)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        fit(text)
-    finally:
-        done.set()
-        thread.join()
-    return most - before
 
 
 def ours(model: Model) -> Fit:
@@ -80,11 +45,10 @@ def ours(model: Model) -> Fit:
         assert ids is not None
         if not ways:  # once for a fit
             ways.append(proven_way(model, ids, of))
-            print(f"ours: {ways[0]}")
         way = ways[0]
         graph = graph_of(model, ids, of, way)
         pieces = [graph.jacobian(range(at, min(at + graph.chunk, d))) for at in range(0, d, graph.chunk)]
-        return torch.cat(pieces, 1)
+        return torch.cat(pieces, 1).cpu()
 
     return fit
 
@@ -104,11 +68,11 @@ def written_out(model: Model, batch: int) -> Fit:
 
         handles = [block.register_forward_hook(keep) for block in blocks]
         with torch.enable_grad():
-            model.anatomy.body(input_ids=ids.expand(batch, -1), use_cache=False)
+            model.anatomy.body(input_ids=ids.to(model.device).expand(batch, -1), use_cache=False)
         for handle in handles:
             handle.remove()
         *sources, target = outputs
-        found = torch.zeros(len(sources), d, d)
+        found = torch.zeros(len(sources), d, d, device=model.device)
         for start in range(0, d, batch):
             dims = torch.arange(start, min(start + batch, d))
             cotangent = torch.zeros_like(target)
@@ -116,7 +80,7 @@ def written_out(model: Model, batch: int) -> Fit:
             gradients = torch.autograd.grad(target, sources, cotangent, retain_graph=True)
             for row, gradient in enumerate(gradients):
                 found[row, dims] = gradient[: len(dims), FIRST : LENGTH - 1].mean(1)
-        return found
+        return found.cpu()
 
     return fit
 
@@ -131,7 +95,7 @@ def published(model: Model, batch: int, folder: str) -> Fit:
 
     def fit(text: str) -> Tensor:
         found, *_ = code.jacobian_for_prompt(wrapped, text, layers, dim_batch=batch, max_seq_len=LENGTH)
-        return torch.stack([found[layer] for layer in layers])
+        return torch.stack([found[layer] for layer in layers]).cpu()
 
     return fit
 
@@ -145,54 +109,57 @@ def all_ways(model: Model, given: argparse.Namespace) -> dict[str, Fit]:
     return ways
 
 
+def texts_of(model: Model, data: str) -> list[str]:
+    """The texts of a Parquet file that are long enough for a prompt, among its first 5000."""
+    texts = pyarrow.parquet.read_table(data)["text"].to_pylist()[:5000]
+    return [text for text in texts if prompt_of(model.tokenizer, text, LENGTH) is not None]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True, help="a Parquet file with a column `text`")
+    parser = with_model(arguments(__doc__, repeat=3))
     parser.add_argument("--reference", help="folder of the reference code's package `jlens`")
     parser.add_argument("--prompts", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batches", type=int, nargs="+", default=[2, 8], help="of the reference")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # in a process of its own
-    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
+    if given.memory_of is None:
+        started(given)
     torch.set_num_threads(given.threads)
-    model = load(given.model, device="cpu")
+    model = load(given.model, device=given.device, dtype="float32")
     for parameter in model.module.parameters():
         parameter.requires_grad_(False)
-    texts = [
-        text
-        for text in pyarrow.parquet.read_table(given.data)["text"].to_pylist()
-        if prompt_of(model.tokenizer, text, LENGTH) is not None
-    ][: given.prompts]
+    texts = texts_of(model, given.data)[: given.prompts]
     ways = all_ways(model, given)
     if given.memory_of is not None:
-        print(memory_of(ways[given.memory_of], texts[0]))
+        with Peak(given.device) as peak:
+            ways[given.memory_of](texts[0])
+        print(json.dumps(peak.grown))
         return
-    measured = {name: Measured() for name in ways}
+    taken: dict[str, list[list[float]]] = {name: [[] for _ in texts] for name in ways}
     for fit in ways.values():
         fit(texts[0])  # what is done once is not measured
-    for _ in range(given.rounds):
+    worst = 0.0
+    for _ in range(given.repeat):
         for number, text in enumerate(texts):
             found: dict[str, Tensor] = {}
             for name, fit in ways.items():
-                clock, wall = time.process_time(), time.monotonic()
+                began = clock(given.device)
                 found[name] = fit(text)
-                measured[name].seconds.setdefault(number, []).append(time.process_time() - clock)
-                measured[name].wall.setdefault(number, []).append(time.monotonic() - wall)
+                taken[name][number].append(clock(given.device) - began)
             wanted = found[name]
-            worst = float(((found["ours"] - wanted).norm(dim=(1, 2)) / wanted.norm(dim=(1, 2))).max())
+            worst = max(
+                worst, float(((found["ours"] - wanted).norm(dim=(1, 2)) / wanted.norm(dim=(1, 2))).max())
+            )
             assert worst < 1e-4, f"not the same Jacobian: {worst:.1e}"
-    for name, found_of in measured.items():
-        again = [sys.executable, *sys.argv, "--memory-of", name]
-        memory = int(subprocess.run(again, check=True, capture_output=True, text=True).stdout.split()[-1])
-        print(
-            f"{name:<24} {found_of.per_prompt:7.2f} processor s/prompt  "
-            f"{found_of.wall_per_prompt:7.2f} s/prompt  {memory / 1e6:6.0f} MB on top"
-        )
-    best = min(one.per_prompt for name, one in measured.items() if name != "ours")
-    ratio = best / measured["ours"].per_prompt
-    print(f"ours is {ratio:.2f} × as fast; worst difference {worst:.1e} of the norm")
+    per_prompt = {name: statistics.fmean(map(statistics.median, each)) for name, each in taken.items()}
+    best = min(seconds for name, seconds in per_prompt.items() if name != "ours")
+    rows: list[list[object]] = []
+    for name, seconds in per_prompt.items():
+        again = [sys.executable, "-m", "tests.bench.bench_jacobian", *sys.argv[1:], "--memory-of", name]
+        child = subprocess.run(again, check=True, stdout=subprocess.PIPE, text=True)
+        rows.append([name, seconds, best / seconds, json.loads(child.stdout)])
+    print(table(("way", "s a prompt", "× as fast as the reference's best", "+ MB"), rows))
+    print(f"\nworst difference {worst:.1e} of the norm")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Memory for a model of more than a billion parameters, against the size of its weights. Run by hand.
 
-    python tests/bench/bench_large.py [--parameters 1.2] [--dtype bfloat16] [--work FOLDER]
+    python -m tests.bench.bench_large [--parameters 1.2] [--dtype bfloat16] [--work FOLDER] [--device cuda]
 
 A random Llama is written to a temporary folder, shard by shard, in bfloat16. A process of its own loads it
 and reads a prompt. What that held at most is printed, over the size of the weights in the dtype that it
 loaded them in: private memory, and all of it, with pages of the files that the kernel may take back at any
-time. The folder is removed.
+time; on a GPU its own memory, too. The folder is removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.bench.measuring import Peak, arguments, settle, started, table
 from tests.tiny.byte_level import byte_level_tokenizer
 
 D, VOCABULARY, TEXT = 2048, 32000, "The trees are green and the sky is blue."
@@ -79,8 +79,8 @@ def watched(peaks: list[int], done: threading.Event) -> None:
         peaks[:] = map(max, peaks, memory())
 
 
-def read_large(folder: Path, dtype: str) -> Iterator[str]:
-    """Load and read it here; a line for each stage: seconds, private and resident bytes at most."""
+def read_large(folder: Path, dtype: str, device: str) -> Iterator[str]:
+    """Load and read it here; a line for each stage: its seconds, and bytes at most over those before."""
     from lenstui.lens import load, read
 
     peaks, done = [0, 0], threading.Event()
@@ -88,46 +88,56 @@ def read_large(folder: Path, dtype: str) -> Iterator[str]:
     before = memory()
     for stage in ("load", "read"):
         peaks[:], began = [0, 0], time.monotonic()
-        if stage == "load":
-            model = load(str(folder), device="cpu", dtype=dtype)
-        else:
-            cells = read(model, TEXT).lenses["logit"]
-            assert cells.entropy.shape == (model.num_blocks + 1, len(TEXT))
+        with Peak(device) as of_device:
+            if stage == "load":
+                model = load(str(folder), device=device, dtype=dtype)
+            else:
+                cells = read(model, TEXT).lenses["logit"]
+                assert cells.entropy.shape == (model.num_blocks + 1, len(TEXT))
+            settle(device)
         took = time.monotonic() - began
-        over = [peak - was for peak, was in zip(peaks, before, strict=True)]
-        yield json.dumps({"stage": stage, "seconds": took, "private": over[0], "resident": over[1]})
+        private, resident = (peak - was for peak, was in zip(peaks, before, strict=True))
+        found = {"stage": stage, "seconds": took, "private": private, "resident": resident}
+        if device != "cpu":
+            found["device"] = 1e6 * of_device.peak
+        yield json.dumps(found)
     done.set()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--parameters", type=float, default=1.2, help="billions, about")
     parser.add_argument("--dtype", choices=BYTES, default="bfloat16")
     parser.add_argument("--work", type=Path, help="where to put the checkpoint for a while")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.read is not None:
-        for line in read_large(given.read, given.dtype):
+        torch.set_num_threads(given.threads)
+        for line in read_large(given.read, given.dtype, given.device):
             print(line, flush=True)
         return
+    started(given)
+    rows: list[list[object]] = []
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         began = time.monotonic()
         count = write(Path(folder), given.parameters * 1e9)
         weights = count * BYTES[given.dtype]
-        print(f"{count / 1e9:.2f} billion parameters written in {time.monotonic() - began:.0f} s")
-        print(f"{weights / 1e9:.2f} GB in {given.dtype}")
-        command = [sys.executable, __file__, "--read", folder, "--dtype", given.dtype]
+        print(f"{count / 1e9:.2f} billion parameters written in {time.monotonic() - began:.0f} s\n")
+        command = [sys.executable, "-m", "tests.bench.bench_large", *sys.argv[1:], "--read", folder]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         for line in process.stdout:
             found = json.loads(line)
-            private, resident = (found[kind] / weights for kind in ("private", "resident"))
-            print(
-                f"{found['stage']}: {found['seconds']:.0f} s, at most {private:.2f} x the weights of private "
-                f"memory, {resident:.2f} x with the kernel's pages of the files"
-            )
+            shares = [found[kind] / weights for kind in ("private", "resident")]
+            on_device = found["device"] / weights if "device" in found else "–"
+            rows.append([found["stage"], weights / 1e9, given.dtype, found["seconds"], *shares, on_device])
         if process.wait():
             raise SystemExit(process.returncode)
+    columns = (
+        "stage", "weights, GB", "dtype", "s", "private memory / weights", "with pages of files / weights",
+        "device's memory / weights",
+    )  # fmt: skip
+    print(table(columns, rows))
 
 
 if __name__ == "__main__":

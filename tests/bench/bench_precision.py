@@ -1,17 +1,18 @@
 """To what precision the numbers of a readout hold: against the same model in float64. Run by hand.
 
-    python tests/bench/bench_precision.py [--model FOLDER …] [--data FILE …] [--dtypes DTYPE …]
+    python -m tests.bench.bench_precision [--model FOLDER …] [--data FILE …] [--dtypes DTYPE …]
+        [--device cuda]
 
 Each model reads blocks of a text in each dtype, with tokens from all over its vocabulary pinned, so that
 every depth of rank is seen. Everything is then computed once more in float64, from the checkpoint's weights
 in float32: `whole` by the whole model, which is what a dtype costs, and in float32 also `head`, from the
 hidden states as they were read, which leaves final norm, unembedding and what this program itself does.
-Printed are the largest differences, by band of the rank in float64.
+Printed are the largest differences, of ranks by band of the rank in float64. float64 is the processor's,
+whatever the device.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from lenstui.model.residual import residual_stream
 from lenstui.support import paths
 from lenstui.texts.blocks import token_blocks
 from lenstui.texts.documents import Documents, read_documents
+from tests.bench.measuring import arguments, started, table
 
 BANDS = ((0, 0), (1, 9), (10, 99), (100, 999), (1000, 1 << 30))
 PINNED = 96  # tokens, evenly over the vocabulary
@@ -99,7 +101,7 @@ def measured(
         cells = Cells.join([tile.lenses["logit"] for tile in tiles]).columns_in(range(columns))
         streams = {"whole": residual_stream(exact_model.module, exact_model.anatomy, block[None])}
         if model.dtype == torch.float32:
-            streams["head"] = residual_stream(model.module, model.anatomy, block[None])
+            streams["head"] = model.stream(block[None]).cpu()
         for name, h in streams.items():
             logits = logits_of(exact_model, h[:, 0, :columns])
             read = ours(cells)
@@ -110,8 +112,8 @@ def measured(
     return found
 
 
-def table(pairs: Sequence[tuple[Exact, Exact]]) -> Iterator[str]:
-    """Markdown: the largest differences by band of rank, and those of KL and entropy."""
+def differences(pairs: Sequence[tuple[Exact, Exact]]) -> Iterator[list[object]]:
+    """Rows of the table: of ranks and log-probabilities by band of rank, of KL and of entropy."""
 
     def both(name: str) -> tuple[Numbers, Numbers]:
         read, wanted = zip(*((getattr(one, name), getattr(other, name)) for one, other in pairs), strict=True)
@@ -121,8 +123,6 @@ def table(pairs: Sequence[tuple[Exact, Exact]]) -> Iterator[str]:
 
     ranks, exact_ranks = both("ranks")
     log_probs, exact_log_probs = both("log_probs")
-    yield "| rank in float64 | tokens | same rank | largest difference | 99 % within | log p, nats |"
-    yield "| --: | --: | --: | --: | --: | --: |"
     for low, high in BANDS:
         here = (exact_ranks >= low) & (exact_ranks <= high) & (ranks >= 0)
         if not here.any():
@@ -131,34 +131,38 @@ def table(pairs: Sequence[tuple[Exact, Exact]]) -> Iterator[str]:
         nats = np.nanmax(np.abs(log_probs - exact_log_probs)[here], initial=0)
         band = f"{low}" if low == high else f"{low}–{high}" if high < 1 << 30 else f"{low}+"
         same, within = (off == 0).mean(), np.percentile(off, 99)
-        yield f"| {band} | {off.size} | {same:.2%} | {off.max():.0f} | {within:.0f} | {nats:.1e} |"
-    for name in ("kl", "entropy"):
+        yield [f"rank {band}", off.size, f"{same:.2%}", f"{off.max():.0f}", f"{within:.0f}", f"{nats:.1e}"]
+    for name, label in (("kl", "KL"), ("entropy", "entropy")):
         read, wanted = both(name)
         worst = np.nanmax(np.abs(read - wanted))
-        yield f"\n{name}: largest difference {worst:.1e} nats, of up to {wanted.max():.1f}"
+        yield [f"{label}, up to {wanted.max():.1f}", wanted.size, "–", "–", "–", f"{worst:.1e}"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--model", nargs="+", default=[str(paths.bundled_model())])
     parser.add_argument("--data", nargs="+", default=[str(paths.bundled_model() / "text.parquet")])
     parser.add_argument("--blocks", type=int, default=8, help=f"of {COLUMNS} tokens, of each file")
     parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16", "float16"])
-    arguments = parser.parse_args()
-    for folder in arguments.model:
+    given = parser.parse_args()
+    started(given)
+    rows: list[list[object]] = []
+    for folder in given.model:
         reference = in_float64(load(folder, device="cpu", dtype="float32"))
         blocks: list[Tensor] = []
-        for data in arguments.data:
+        for data in given.data:
             documents = read_documents(Documents((data,)))
             each = token_blocks(reference.tokenizer, documents, COLUMNS)
-            blocks += [block for block, _ in zip(each, range(arguments.blocks), strict=False)]
-        for dtype in arguments.dtypes:
-            found = measured(load(folder, device="cpu", dtype=dtype), reference, blocks)
+            blocks += [block for block, _ in zip(each, range(given.blocks), strict=False)]
+        for dtype in given.dtypes:
+            found = measured(load(folder, device=given.device, dtype=dtype), reference, blocks)
             for name, pairs in found.items():
-                print(f"\n{Path(folder).name} · {dtype} · {name} · {len(blocks)} blocks\n", flush=True)
-                print("\n".join(table(pairs)))
+                rows += ([Path(folder).name, dtype, name, *row] for row in differences(pairs))
+    columns = (
+        "model", "dtype", "in float64", "what", "numbers", "same rank", "largest difference of ranks",
+        "99 % within", "largest difference, nats",
+    )  # fmt: skip
+    print(table(columns, rows))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """Memory that is not given back when models are opened one after the other. Run by hand.
 
-    python tests/bench/bench_reopening.py [--times 50] [--skip 10]
+    python -m tests.bench.bench_reopening [--times 50] [--skip 10] [--device cuda]
 
 Two small models are opened and read in turn in one process, as the screen does it. Each is 20 MB, so that
-one that stays shows at once. What grew after the first few is printed, and how many of the models are still
-there.
+one that stays shows at once. The table has the memory after every so many, of the process and of the GPU, and
+how many of the models are still there; below it stands what grew after the first few.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import gc
 import os
@@ -19,15 +18,15 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.bench.measuring import allocated, arguments, resident, started, table
 
 
-def resident() -> float:
+def kept() -> float:
     """Memory of this process, MB, after what is free has gone back to the system."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+    return resident()
 
 
 def write(folder: Path) -> None:
@@ -51,10 +50,13 @@ def write(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__)
     parser.add_argument("--times", type=int, default=50, help="how often a model is opened")
     parser.add_argument("--skip", type=int, default=10, help="opened before the measuring begins")
     given = parser.parse_args()
+    started(given)
+    device, every = given.device, max(1, given.times // 5)
+    rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as work:
         os.environ |= {f"XDG_{kind}_HOME": f"{work}/{kind}" for kind in ("DATA", "CONFIG", "STATE")}
         write(Path(work))
@@ -76,20 +78,21 @@ def main() -> None:
         models: list[weakref.ref[Any]] = []
         base = 0.0
         for number in range(given.times):
-            job.load(Start(model=f"{work}/{('llama', 'neox')[number % 2]}", device="cpu"), lambda: False)
+            job.load(Start(model=f"{work}/{('llama', 'neox')[number % 2]}", device=device), lambda: False)
             assert job.opened is not None
             models.append(weakref.ref(job.opened.model.module))
             request = ReadRequest(number, "The trees are green.", 20, 3, Reading())
             reading.read(request, post, lambda: False)
             assert not failures, failures
             if number + 1 == given.skip:
-                base = resident()
-            if (number + 1) % 10 == 0:
+                base = kept()
+            if (number + 1) % every == 0:
                 alive = sum(ref() is not None for ref in models)
-                print(f"{number + 1:3}: {resident():.0f} MB, {alive} models alive", flush=True)
-        grown = resident() - base
+                rows.append([number + 1, kept(), "–" if device == "cpu" else allocated(device), alive])
+        grown = kept() - base
         each = grown / (given.times - given.skip)
-        print(f"grown by {grown:.1f} MB after the first {given.skip}: {each:.2f} MB for each model opened")
+    print(table(("opened", "process, MB", "device, MB", "models alive"), rows))
+    print(f"\ngrown by {grown:.1f} MB after the first {given.skip}: {each:.2f} MB for each model opened")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """What a causal trace costs beside the forward passes that it is made of, and attribution patching beside it.
 
-Run by hand: `python -m tests.bench.bench_trace --model FOLDER`. The floor is the same number of forward
-passes of the corrupted prompt, in batches of the same size, each to the logits of the last column, and one of
-either prompt. They take
-turns, and the median of each counts.
+Run by hand: `python -m tests.bench.bench_trace [--model FOLDER] [--device cuda]`. The floor is as many
+forward passes of the corrupted prompt, in batches of the same size, each to the logits of the last column,
+and one of either prompt. They take turns, and the median of each counts.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from lenstui.edits.trace import _BATCH_COLUMNS, _last_logits, trace
 from lenstui.edits.trace_options import WHATS, TraceOptions, What
 from lenstui.model.load import Model, load
 from lenstui.model.tokens import Prompt, encode
-from tests.bench.measuring import Peak, arguments, in_turn, started, table
+from tests.bench.measuring import Peak, arguments, in_turn, started, table, with_model
 
 CLEAN = "Tom and Anna went to the park. Tom gave the ball to"
 CORRUPTED = "Tom and Anna went to the park. Anna gave the ball to"
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--model", required=True)
+    parser = with_model(arguments(__doc__))
     given = parser.parse_args()
     started(given)
     model = load(given.model, device=given.device)

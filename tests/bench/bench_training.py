@@ -1,6 +1,7 @@
 """How fast Explore answers a key while a lens is in training, and how soon a fit that is stopped is idle.
 
-Run by hand: `python tests/bench/bench_training.py --model FOLDER --data FILE [--size 120x40] [--keys 200]`.
+Run by hand: `python -m tests.bench.bench_training [--model FOLDER] [--data FILE] [--size 120x40] [--keys 200]
+[--device cuda]`.
 The program runs in a pseudo-terminal; this presses `t`, begins a long fit, goes back to Explore and presses
 cursor keys at uneven times. The latency of a key is the time to the first bytes that change the grid: the top
 line is repainted all the while, and does not count; what the lens repaints may come first. Stopping
@@ -9,7 +10,6 @@ is timed from `y` to the form, which comes when the model thread has nothing lef
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
 import pty
@@ -24,6 +24,10 @@ import sys
 import tempfile
 import termios
 import time
+
+import psutil
+
+from tests.bench.measuring import arguments, started, table, with_model
 
 SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 POSITION = re.compile(rb"\x1b\[(\d+);(\d+)H")
@@ -94,24 +98,28 @@ def latencies(terminal: Terminal, count: int) -> list[float]:
     return times
 
 
-def line(name: str, times: list[float], budget: str = "") -> str:
+def row(name: str, times: list[float], budget: str) -> list[object]:
     high = statistics.quantiles(times, n=20)[-1]
-    numbers = (f"{1000 * number:8.1f}" for number in (statistics.median(times), high, max(times)))
-    return f"{name:34}{''.join(numbers)}   {budget}"
+    return [
+        name,
+        *(f"{1000 * number:.1f}" for number in (statistics.median(times), high, max(times))),
+        budget,
+    ]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--data", required=True)
+    parser = with_model(arguments(__doc__))
     parser.add_argument("--size", default="120x40")
     parser.add_argument("--keys", type=int, default=200)
     options = parser.parse_args()
+    started(options)
     width, height = map(int, options.size.split("x"))
     prompt = "Once upon a time there was a little girl who liked to play outside in the park"
     with tempfile.TemporaryDirectory() as data:
-        terminal = Terminal([prompt, "--model", options.model], width, height, data)
+        terminal = Terminal(
+            [prompt, "--model", options.model, "--device", options.device], width, height, data
+        )
         terminal.until(b"tokens \xc2\xb7 [0-9]")
         terminal.drain(1.0)
         quiet = latencies(terminal, options.keys)
@@ -127,6 +135,7 @@ def main() -> None:
         terminal.until(b"prompt")
         terminal.drain(3.0)
         busy = latencies(terminal, options.keys)
+        memory = psutil.Process(terminal.child.pid).memory_info().rss / 1e6
         terminal.press("t")
         terminal.until(b"tokens/s")
         terminal.drain(1.0)
@@ -137,11 +146,14 @@ def main() -> None:
         terminal.press("\x11")  # Ctrl+Q
         while terminal.child.poll() is None:
             terminal.drain(0.1)
-    print(f"cursor keys in Explore at {options.size}, {options.keys} each")
-    print(f"{'':34}{'ms p50':>8}{'p95':>8}{'max':>8}   budget")
-    print(line("nothing in training", quiet, "p95 ≤ 16 ms"))
-    print(line("while a lens is in training", busy, "p95 ≤ 50 ms"))
-    print(f"from 'discard' to idle: {stopped:.2f} s   budget: < 1 s")
+    print(f"Cursor keys in Explore at {options.size}, {options.keys} each, in ms:\n")
+    rows: list[list[object]] = [
+        row("nothing in training", quiet, "p95 ≤ 16 ms"),
+        row("while a lens is in training", busy, "p95 ≤ 50 ms"),
+        ["from 'discard' to idle", f"{1000 * stopped:.1f}", "–", "–", "≤ 1000 ms"],
+    ]
+    print(table(("what", "median", "p95", "most", "budget"), rows))
+    print(f"\nThe program takes {memory:.0f} MB while it trains.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the contributions of Why are off by in each dtype, in every cell of three prompts. Run by hand.
 
-    python tests/bench/bench_why_rounding.py [MODEL …]
+    python -m tests.bench.bench_why_rounding [MODEL …] [--device cuda]
 
 A model is a folder or a GGUF file; without any, the bundled one, through its three lenses. Two shares of the
 largest contribution: how far the sum is from the lens's logit, and `rounding`, how far a component is from
@@ -9,7 +9,6 @@ what its module put out. A cell that is refused for its sum counts as such.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 
 from lenstui.causal.attribution import explain
@@ -18,6 +17,7 @@ from lenstui.model.tokens import encode
 from lenstui.opening.opened import Opened, open_model
 from lenstui.support.errors import LensError
 from lenstui.support.request import Start
+from tests.bench.measuring import arguments, started, table
 
 PROMPTS = (
     "The trees are green and the sky is",
@@ -47,22 +47,25 @@ def shares(opened: Opened, text: str) -> list[tuple[float, float] | None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL")
-    for name in parser.parse_args().models or [None]:
-        for dtype in DTYPES:
-            opened = open_model(
-                Start(model=name, demo=name is None, jacobian=name is None, dtype=dtype, device="cpu")
+    parser.add_argument("--dtypes", nargs="+", default=DTYPES)
+    given = parser.parse_args()
+    started(given)
+    rows: list[list[object]] = []
+    for name in given.models or [None]:
+        for dtype in given.dtypes:
+            start = Start(
+                model=name, demo=name is None, jacobian=name is None, dtype=dtype, device=given.device
             )
+            opened = open_model(start)
             cells = [cell for text in PROMPTS for cell in shares(opened, text)]
             known = [cell for cell in cells if cell is not None]
             for what, of in (("sum", [off for off, _ in known]), ("rounding", [off for _, off in known])):
-                print(
-                    f"{opened.model.name} {dtype}: {what} median {statistics.median(of):.1e}, "
-                    f"largest {max(of):.1e}; {len(known)} cells, {len(cells) - len(known)} refused"
-                )
+                found = [f"{statistics.median(of):.1e}", f"{max(of):.1e}"]
+                rows.append([opened.model.name, dtype, what, *found, len(known), len(cells) - len(known)])
+    columns = ("model", "dtype", "share of the largest contribution", "median", "largest", "cells", "refused")
+    print(table(columns, rows))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 Two sides are timed in turn in one process, since a busy machine is not the same twice, and medians count. On
 the processor time is that of the process, which other programs stretch less than the clock; on an accelerator
-it is that of the clock, when its work is done.
+it is that of the clock, when its work is done. Memory is that of the process, on an accelerator its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import statistics
@@ -22,8 +23,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from lenstui.lens import Model, wire
+from lenstui.lens import LensError, Model, wire
+from lenstui.model.device import pick_device
 from lenstui.model.torch_hacks import cpu_is_fast_in_bfloat16
+from lenstui.support import paths
 
 SMOLLM2 = {  # the shape of SmolLM2-135M
     "vocab_size": 49152,
@@ -64,29 +67,46 @@ def random_llama(device: str = "cpu", dtype: str = "float32", **shape: object) -
     return wire("random", module, Ids(vocabulary=config.vocab_size))
 
 
-def arguments(description: str | None) -> argparse.ArgumentParser:
+def arguments(description: str | None, *, repeat: int = 5) -> argparse.ArgumentParser:
     """A parser with what every benchmark takes; `started` follows what was given."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, …")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or mps")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=repeat, help="whose median counts")
+    return parser
+
+
+def with_model(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add a model and a text, of which the bundled ones are at hand everywhere."""
+    parser.add_argument("--model", default=str(paths.bundled_model()))
+    parser.add_argument("--data", default=str(paths.bundled_model() / "text.parquet"))
     return parser
 
 
 def started(given: argparse.Namespace) -> None:
-    """Set the number of threads, and say what the machine is."""
+    """Set the number of threads, and say what the machine is; end with one line if it lacks the device."""
+    need(given.device)
     torch.set_num_threads(given.threads)
-    print(machine(given.device), flush=True)
+    print(f"{machine(given.device)}\n", flush=True)
+
+
+def need(device: str) -> None:
+    """End the program with one line and status 1 where this machine does not have a device."""
+    try:
+        pick_device(device)
+    except LensError as error:
+        raise SystemExit(str(error)) from None
 
 
 def machine(device: str = "cpu") -> str:
-    """The machine in general terms, in one line."""
+    """The machine in general terms, in one line: never its name."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
     busy = os.getloadavg()[0]
     parts = [
-        f"{os.cpu_count()} cores ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{processor()}, {os.cpu_count()} cores ({platform.machine()}, "
+        f"{torch.backends.cpu.get_cpu_capability()}, "
         f"bfloat16 units: {'yes' if cpu_is_fast_in_bfloat16() else 'no'})",
         f"{memory:.0f} GB",
         f"{torch.get_num_threads()} thread(s)",
@@ -94,23 +114,43 @@ def machine(device: str = "cpu") -> str:
         f"torch {torch.__version__}",
     ]
     if device.startswith("cuda"):
-        parts.insert(0, torch.cuda.get_device_name(device))
+        own = torch.cuda.get_device_properties(device)
+        parts.insert(0, f"{own.name}, {own.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda}")
+    elif device != "cpu":
+        parts.insert(0, device)
     return " · ".join(parts)
 
 
+def processor() -> str:
+    """The processor's maker, family and model, as Linux tells them; elsewhere what Python knows."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "a processor"
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    names = ("vendor_id", "cpu family", "model")
+    return " ".join(f"{name} {known[name]}".removeprefix("vendor_id ") for name in names if name in known)
+
+
+def clock(device: str = "cpu") -> float:
+    """Seconds of the processor, or of the clock where the work is an accelerator's, which is done by then."""
+    settle(device)
+    return time.process_time() if device == "cpu" else time.perf_counter()
+
+
 def seconds(work: Callable[[], object], device: str = "cpu") -> float:
-    """Seconds of the processor, or of the clock where the work is an accelerator's."""
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    settle(device)
-    began = clock()
+    """Seconds that a work takes, by `clock`."""
+    began = clock(device)
     work()
-    settle(device)
-    return clock() - began
+    return clock(device) - began
 
 
 def settle(device: str) -> None:
+    """Wait until an accelerator has done what it was given."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
+    elif device.startswith("mps"):
+        torch.mps.synchronize()
 
 
 def in_turn(works: Mapping[str, Callable[[], object]], repeat: int, device: str = "cpu") -> dict[str, float]:
@@ -128,34 +168,45 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def allocated(device: str = "cpu") -> float:
+    """Memory that tensors take on an accelerator, or all of this process, MB."""
+    if device.startswith("cuda"):
+        return torch.cuda.memory_allocated(device) / 1e6
+    return torch.mps.current_allocated_memory() / 1e6 if device.startswith("mps") else resident()
+
+
 class Peak:
-    """The most memory that was taken while it was open, MB over what there was before; on a GPU its own."""
+    """The most memory that was taken while it was open, MB over what there was before.
+
+    CUDA counts it itself; elsewhere a thread looks every 2 ms.
+    """
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-
-    def _now(self) -> float:
-        return torch.cuda.memory_allocated(self.device) / 1e6 if self.device != "cpu" else resident()
+        self._counts_itself = device.startswith("cuda")
 
     def __enter__(self) -> Peak:
-        if self.device != "cpu":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        self.before = self.peak = self._now()
-        self._open = True
+        settle(self.device)
+        self.before = self.peak = allocated(self.device)
+        self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        if self._counts_itself:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            self._thread.start()
         return self
 
     def _watch(self) -> None:
-        while self._open:
-            self.peak = max(self.peak, self._now())
-            time.sleep(0.002)
+        while not self._done.wait(0.002):
+            self.peak = max(self.peak, allocated(self.device))
 
     def __exit__(self, *_: object) -> None:
-        self._open = False
-        self._thread.join()
-        if self.device != "cpu":
+        settle(self.device)
+        if self._counts_itself:
             self.peak = torch.cuda.max_memory_allocated(self.device) / 1e6
+            return
+        self._done.set()
+        self._thread.join()
 
     @property
     def grown(self) -> float:
@@ -196,6 +247,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else (
-        f"{value:.0f}" if isinstance(value, float) else str(value)
-    )  # fmt: skip
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

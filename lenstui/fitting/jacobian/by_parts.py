@@ -271,12 +271,15 @@ class PartsGraph:
 
     def jacobian_steps(self, dims: range) -> Generator[float, None, Tensor]:
         """Compute what `jacobian` returns, and yield the share that is done from time to time."""
-        unit = self._blocks[0].mlp.reading.normed.unit  # [cols, d]
+        unit = self._blocks[-1].mlp.reading.normed.unit  # [cols, d]
         g = unit.new_zeros(len(dims), *unit.shape)
         g[torch.arange(len(dims)), :, torch.tensor(dims)] = 1
         rows: list[Tensor] = []
         for number in reversed(range(len(self._blocks))):
             one_hot = dims if not rows else None
-            steps = self._blocks[number].through(g, one_hot, number == 0, self._step)
-            rows.append((yield from scaled(steps, len(rows) / len(self._blocks), 1 / len(self._blocks))))
-        return torch.stack(rows[::-1]).float().cpu() / len(unit)
+            block = self._blocks[number]
+            g = g.to(block.mlp.reading.weight.device)  # the model may be spread over several
+            steps = block.through(g, one_hot, number == 0, self._step)
+            row = yield from scaled(steps, len(rows) / len(self._blocks), 1 / len(self._blocks))
+            rows.append(row.float().cpu())
+        return torch.stack(rows[::-1]) / len(unit)

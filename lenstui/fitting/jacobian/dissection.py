@@ -274,6 +274,7 @@ def dissected(model: Model, ids: Tensor, of: Derivative, then: Callable[[BlockPa
         seen, watch.block = watch.block, None
         assert seen is not None
         seen.output = (output[0] if isinstance(output, (tuple, list)) else output).detach()
+        seen.h = seen.h.to(seen.output.device)  # the block before it may be on another
         parts = _parts(seen, of.first)
         with torch.no_grad():
             made.append(then(parts))
