@@ -45,6 +45,24 @@ def say_text(text: AnyText, epochs: int | None) -> None:
     say(f"{have} tokens to fit on{again}; {text.blocks.held_out_tokens} held out.")
 
 
+def say_processes(text: AnyText, count: int) -> None:
+    """Report how many processes fit together, and whether they have too little to do in a step."""
+    from lenstui.fitting.fit import FitText
+    from lenstui.fitting.loop import MICRO_TOKENS, micro_batches
+
+    if count == 1:
+        return
+    spare = ""
+    if isinstance(text, FitText) and text.options.steps:
+        batches = micro_batches(text.options)
+        if batches < count:
+            spare = (
+                f" A step has {batches} micro-batch{'es' * (batches != 1)}, whose rows they share: with "
+                f"--tokens-per-step {count * MICRO_TOKENS} or more each has one of its own."
+            )
+    say(f"{count} processes fit together.{spare}")
+
+
 @contextmanager
 def display(options: AnyOptions) -> Iterator[Show]:
     """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.

@@ -15,10 +15,12 @@ from lenstui.fitting.options import CHECKPOINT_EVERY
 from lenstui.fitting.plan import FitPlan
 from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.progress import FitProgress
+from lenstui.lens.compatibility import lens_config
 from lenstui.lens.formats.own import FittedLens, save_lens
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
+from lenstui.support.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,25 @@ class FitDriver:
     @property
     def _is_due(self) -> bool:
         return time.monotonic() - self._tried >= self.checkpoint_every
+
+    def check_processes(self) -> None:
+        """Refuse several processes that do not do the same. All of them must call it.
+
+        Raises:
+            LensError: if one of them has another model, text, version, checkpoint or other options.
+        """
+        import torch
+
+        fit = self.fit
+        self.fit.processes.check_same(
+            {
+                "version of lenstui or torch": (__version__, str(torch.__version__)),
+                "model": (lens_config(fit.model)["fingerprint"], fit.model.dtype_name),
+                "option": (fit.options, self.plan.held_out, self.plan.epochs, bool(self.checkpoint_every)),
+                "text": fit.fingerprint,
+                "checkpoint": fit.state.place,
+            }
+        )
 
     def write_checkpoint(self) -> bool:
         """Write a checkpoint, and return whether that worked; `checkpoint_error` says why not.

@@ -401,6 +401,12 @@ def _sampled_vocabulary(fit: Fit, head: LinearHead | None, mean_probs: Tensor) -
     return SampledVocabulary.of(size, mean_probs, counts)
 
 
+def micro_batches(options: FitOptions) -> int:
+    """Return into how many micro-batches a step is divided."""
+    blocks = max(1, options.tokens_per_step // options.seq_len)
+    return math.ceil(blocks / max(1, MICRO_TOKENS // options.seq_len))
+
+
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
     """Return the number of columns of a mean loss; with `ce` the last one of a block has no next token."""
     return blocks * (length - (options.loss == "ce"))

@@ -171,6 +171,12 @@ class FitState:
                 settings["scale"] = scale
 
     @property
+    def place(self) -> tuple[int, ...]:
+        """How far the fit is: the same in all processes that are at the same place."""
+        added = 0 if self.normal is None else self.normal.blocks
+        return self.step, self.position, self.blocks_in_step, self.solved_rows, added, self.measured_step
+
+    @property
     def translators(self) -> list[nn.Parameter]:
         """The parameters that are fitted."""
         return [parameter for parameter in (*self.weights, *self.biases) if parameter.requires_grad]

@@ -42,8 +42,8 @@ def launched(environ: Mapping[str, str] = os.environ) -> Launch:
     count_here = _whole(environ, "LOCAL_WORLD_SIZE", count)
     if number >= count or number_here >= count_here:
         raise LensError(
-            f"RANK={number} of WORLD_SIZE={count}, LOCAL_RANK={number_here} of LOCAL_WORLD_SIZE={count_here}: "
-            "there is no such process. Start them by torchrun."
+            f"Process {number} of {count} (RANK, WORLD_SIZE), {number_here} of {count_here} on its machine "
+            "(LOCAL_RANK, LOCAL_WORLD_SIZE), cannot be: start the processes by torchrun."
         )
     return Launch(number, count, number_here, count_here, is_several=True)
 

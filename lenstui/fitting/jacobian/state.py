@@ -80,6 +80,11 @@ class JacobianState:
         return self.prompts
 
     @property
+    def place(self) -> tuple[int, ...]:
+        """How far the fit is: the same in all processes that are at the same place."""
+        return self.prompts, self.dims, self.measured_prompts
+
+    @property
     def has_learned(self) -> bool:
         """Whether there is a lens to keep: every output dimension was seen."""
         return self.prompts > 0
