@@ -69,7 +69,7 @@ class Processes:
     def end(self, status: int) -> int:
         """End this process, whose work is done; a single one returns its exit status.
 
-        Several leave nothing to Python. With PyTorch 2.13 one fit in ten had a process that was aborted at its
+        Several leave nothing to Python. With PyTorch 2.13 one fit in ten had a process that aborted at its
         very end ("terminate called without an active exception"), which `torchrun` takes for a failure.
         """
         if self._store is None:
