@@ -19,7 +19,6 @@ from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
     from lenstui.fitting.kinds import AnyText
-    from lenstui.fitting.plan import AnyOptions
     from lenstui.fitting.progress import FitProgress
     from lenstui.lens.formats.own import FittedLens
 
@@ -64,10 +63,13 @@ def say_processes(text: AnyText, count: int) -> None:
 
 
 @contextmanager
-def display(options: AnyOptions) -> Iterator[Show]:
+def display(unit: str) -> Iterator[Show]:
     """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.
 
     Where stderr is gone, as after a hang-up, nothing is shown, and the fit goes on.
+
+    Args:
+        unit: what a step is called.
     """
     measurements = _measurements()
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
@@ -88,7 +90,7 @@ def display(options: AnyOptions) -> Iterator[Show]:
 
     def show(now: FitProgress) -> None:
         with suppress(OSError):
-            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, options.unit))
+            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, unit))
             for line in measurements(now):
                 bar.console.print(line, highlight=False)
 

@@ -16,6 +16,7 @@ from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_processes, say_text
 from lenstui.cli.fit_options import DECIDED, add_fit_options, check_kind, fit_options, number
 from lenstui.cli.stderr import aside, progress, say, silence
+from lenstui.cli.watch import watch
 from lenstui.export.command import resume_command
 from lenstui.fitting.names import (
     Claim,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lenstui.fitting.checkpoint import Checkpoint
     from lenstui.fitting.driver import FitDriver
     from lenstui.fitting.processes import Processes
+    from lenstui.fitting.progress_file import ProgressFile
     from lenstui.model.load import Model
 
 _OUT_OF_MEMORY = "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
@@ -48,6 +50,8 @@ def run(words: Sequence[str]) -> int:
     launch = launched()
     with silence(launch.number_here > 0):  # a wrong call is said once on each machine
         given, asked = _parsed(words, launch)
+    if given.watch is not None:
+        return watch(given.watch)
     from lenstui.fitting.processes import joined
 
     processes = joined(launch)
@@ -66,7 +70,9 @@ def _parsed(words: Sequence[str], launch: Launch) -> tuple[argparse.Namespace, S
     parser = _parser()
     given = parser.parse_args(words)
     asked = model_start(parser, given)
-    if given.resume is not None:
+    if given.watch is not None:
+        _check_watched(parser, given)
+    elif given.resume is not None:
         _check_nothing_said_again(parser, given)
     else:
         check_kind(parser, given)
@@ -193,6 +199,12 @@ def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
     return replace(asked, model=checkpoint.model, revision=revision, dtype=dtype)
 
 
+def _check_watched(parser: Parser, given: argparse.Namespace) -> None:
+    for name in (*_DECIDED, "resume", "save", "model", "adapter"):
+        if getattr(given, name) is not None:
+            parser.error(f"--watch looks at a fit that is under way: leave --{name.replace('_', '-')} out")
+
+
 def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None:
     for name in _DECIDED:
         if getattr(given, name) is not None:
@@ -202,10 +214,22 @@ def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None
 
 def _run(driver: FitDriver, form: str) -> int:
     """Do the rest of a fit, save the lens, report, and return the exit status."""
+    from lenstui.fitting.progress_file import ProgressFile
+
+    fit = driver.fit
+    record = ProgressFile(driver.lens_file, fit.options, fit.model.label, fit.processes)
+    try:
+        return _to_its_end(driver, form, record)
+    finally:
+        record.remove()
+
+
+def _to_its_end(driver: FitDriver, form: str, record: ProgressFile) -> int:
+    """Do what `_run` does, and show the progress in a file, too."""
     fit = driver.fit
     with heard() as ending:
         with aside():
-            ended = _go_on(driver, ending)
+            ended = _go_on(driver, ending, record)
         stopped = f"Stopped at {_place(driver)}"
         how = f" {_how_to_go_on(driver)}" if driver.has_checkpoint else ""
         if ended is not None and (ended is not signal.SIGINT or not fit.state.has_learned):
@@ -229,7 +253,9 @@ def _run(driver: FitDriver, form: str) -> int:
     return 1 if kept.errors else 0
 
 
-def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> signal.Signals | None:
+def _go_on(
+    driver: FitDriver, ending: Callable[[], signal.Signals | None], record: ProgressFile
+) -> signal.Signals | None:
     """Do the rest of a fit, and return the signal that ended it, or None.
 
     After a signal a checkpoint is attempted, and after Ctrl+C the lens is measured.
@@ -238,9 +264,10 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
 
     well = True  # whether the last checkpoint could be written
     try:
-        with display(driver.fit.options) as show:
+        with display(driver.fit.options.unit) as show:
             for now in driver.steps():
                 show(now)
+                record.show(now)
                 if number := driver.fit.processes.highest(ending() or 0):
                     ended = signal.Signals(number)
                     driver.write_checkpoint()  # first, since the process may be killed at any time
@@ -281,7 +308,8 @@ def _parser() -> Parser:
     parser = Parser(
         "lenstui train",
         "Fit a tuned lens or a Jacobian lens to a model.",
-        usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE",
+        usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE"
+        "\n       lenstui train --watch FILE",
         epilog="Ctrl+C stops and keeps what was learned, with a checkpoint to go on from.",
     )
     text = add_text(parser, "the bundled model's stories, for others a general sample")
@@ -302,6 +330,12 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--resume", metavar="FILE", type=Path, help="go on from a checkpoint; the lens goes beside it"
+    )
+    output.add_argument(
+        "--watch",
+        metavar="FILE",
+        type=Path,
+        help="follow a fit of another process, by its lens, checkpoint or progress file",
     )
     output.add_argument("--format", choices=("text", "json"), default="text", help="what to print at the end")
     return parser
