@@ -8,7 +8,7 @@ it. So a row costs the product that makes its logits and the one that makes `E_q
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -69,7 +69,9 @@ def losses_and_gradient(
     return sums, gradient.view_as(x)
 
 
-def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple[Tensor, Tensor]]:
+def summed_kl(
+    model: Model, h: Tensor, x: Tensor, target: LinearTarget | None = None
+) -> Generator[None, None, tuple[Tensor, Tensor]]:
     """Compute the sum of KL(final ‖ lens) of every row, nats, with one product per row and no gradient.
 
     This is a generator that yields after each piece of work.
@@ -78,24 +80,56 @@ def summed_kl(model: Model, h: Tensor, x: Tensor) -> Generator[None, None, tuple
         model: from `load`.
         h: the input of the final norm, `[cols, d]`.
         x: the input of the head, `[rows, cols, d]`.
+        target: from `kept_target` of the same columns, so that it is not computed again.
 
     Returns:
         The sums, and the numbers of columns that they are over, `[rows]` each: columns in which the logits of
             both are finite.
     """
-    final = model.head.norm(h)
+    if target is None:
+        target = yield from kept_target(model, h)
+    head = model.head.linear
+    final = None if target is not None else model.head.norm(h)
     sums = torch.zeros(len(x), device=x.device)
     counts = torch.zeros(len(x), dtype=torch.long, device=x.device)
     for run in _runs(model, x):
-        target = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
-        yield
+        if final is not None:
+            through = _target(model, final[run], torch.zeros(len(final[run]), dtype=torch.long), "kl")
+            yield
         for row in range(len(x)):
-            logits = model.head.logits(x[row, run])
-            kl = target.constant - target.of(logits.log_softmax(-1))  # [cols]
+            if head is not None and target is not None:
+                kl = _linear_kl(head, x[row, run], target[run])  # [cols]
+            else:
+                kl = through.constant - through.of(model.head.logits(x[row, run]).log_softmax(-1))
             sums[row] += kl.nansum()
             counts[row] += len(kl) - kl.isnan().sum()
             yield
     return sums, counts
+
+
+def kept_target(model: Model, h: Tensor) -> Generator[None, None, LinearTarget | None]:
+    """Compute what the KL of any row needs of the model's distributions: no more than a row of hidden states.
+
+    This is a generator that yields after each piece of work.
+
+    Args:
+        model: from `load`.
+        h: the input of the final norm, `[cols, d]`.
+
+    Returns:
+        It; None where the head is not one float32 matrix without a softcap: a KL needs distributions then.
+    """
+    head = model.head.linear
+    if head is None or head.softcap is not None or head.weight.dtype != torch.float32:
+        return None
+    if head.bias is not None and not bool(head.bias.isfinite().all()):  # a forbidden token: 0 times infinity
+        return None
+    final, parts = model.head.norm(h), []
+    nothing = torch.zeros(len(h), dtype=torch.long)
+    for run in _runs(model, final[None]):
+        parts.append(_linear_target(head, final[run], nothing[run], "kl"))
+        yield
+    return LinearTarget.joined(parts)
 
 
 def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead | None:
@@ -157,20 +191,29 @@ def _runs(model: Model, x: Tensor) -> Iterator[slice]:
 
 
 @dataclass(frozen=True, eq=False)
-class _LinearTarget:
+class LinearTarget:
     """The target distribution of all rows, for a linear head.
 
     Attributes:
         mean_weight: `E_p[w]`, `[cols, d]`.
-        mean_bias: `E_p[bias]`, `[cols]`, or 0.
-        constant: `Σ p log p`, `[cols]`, or 0 where `p` is the next token.
+        mean_bias: `E_p[bias]`, `[cols]`; 0 without a bias.
+        constant: `Σ p log p`, `[cols]`; 0 where `p` is the next token.
         counts: 0 in columns that lack a next token which `p` needs, else 1; `[cols]`.
     """
 
     mean_weight: Tensor
-    mean_bias: Tensor | float
-    constant: Tensor | float
+    mean_bias: Tensor
+    constant: Tensor
     counts: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[LinearTarget]) -> LinearTarget:
+        """Return the target of the columns of all `parts`."""
+        return cls(*(torch.cat(of_parts) for of_parts in zip(*map(_fields, parts), strict=True)))
+
+    def __getitem__(self, columns: slice) -> LinearTarget:
+        """Return the target of some columns."""
+        return LinearTarget(*(field[columns] for field in _fields(self)))
 
     def logit(self, head: LinearHead, x: Tensor) -> Tensor:
         """Return `Σ p z` of every column, `[cols]`."""
@@ -178,20 +221,29 @@ class _LinearTarget:
         return mean * head.scale
 
 
-def _linear_target(head: LinearHead, final: Tensor, following: Tensor, loss: Loss) -> _LinearTarget:
+def _fields(target: LinearTarget) -> tuple[Tensor, ...]:
+    return target.mean_weight, target.mean_bias, target.constant, target.counts
+
+
+def _linear_target(head: LinearHead, final: Tensor, following: Tensor, loss: Loss) -> LinearTarget:
     with torch.no_grad():
+        zero, one = final.new_zeros(len(final)).float(), final.new_ones(len(final)).float()
         if loss == "ce":
             there = following.clamp(min=0)
-            bias = 0.0 if head.bias is None else head.bias[there].float()
-            return _LinearTarget(head.weight[there].float(), bias, 0.0, (following >= 0).float())
+            bias = zero if head.bias is None else head.bias[there].float()
+            return LinearTarget(head.weight[there].float(), bias, zero, (following >= 0).float())
         probs, log_normalizer = _distribution(head, final)
-        bias = 0.0 if head.bias is None else probs @ head.bias.float()
-        everywhere = torch.ones_like(log_normalizer)
-        target = _LinearTarget(_expected_weight(head, probs), bias, 0.0, everywhere)
+        bias = zero if head.bias is None else probs @ head.bias.float()
+        target = LinearTarget(_expected_weight(head, probs), bias, zero, one)
         return replace(target, constant=target.logit(head, final) - log_normalizer)
 
 
-def _two_products(head: LinearHead, x: Tensor, target: _LinearTarget) -> tuple[Tensor, Tensor]:
+def _linear_kl(head: LinearHead, x: Tensor, target: LinearTarget) -> Tensor:
+    """Return KL(target ‖ lens) of every column, nats, `[cols]`; NaN where a logit is not finite."""
+    return target.constant - target.logit(head, x) + _distribution(head, x)[1]
+
+
+def _two_products(head: LinearHead, x: Tensor, target: LinearTarget) -> tuple[Tensor, Tensor]:
     """Return the sum of the loss, and its gradient by `x` `[cols, d]`."""
     with torch.no_grad():
         probs, log_normalizer = _distribution(head, x)  # the first product

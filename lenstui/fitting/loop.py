@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lenstui.fitting.closed_form import NormalEquations
-from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
+from lenstui.fitting.gradient import LinearTarget, kept_target, losses_and_gradient, product_head, summed_kl
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.processes import Processes
 from lenstui.fitting.progress import FitProgress, timed
@@ -67,7 +67,7 @@ def fit_steps(fit: Fit) -> Iterator[FitProgress]:
     if options.closed_form_tokens and state.solved_rows < fit.model.num_blocks:
         yield from _stage(fit, "closed form", _closed_form(fit, first))
     if state.measured_step < 0 and (options.closed_form_tokens or options.starts_from):
-        yield from _stage(fit, "measuring", _measure(fit, _ON_THE_WAY))
+        yield from _stage(fit, "measuring", _on_the_way(fit))
     if state.step < options.steps:
         yield from _stage(fit, "refining", _refine(fit, first))
     yield from measure(fit)
@@ -153,6 +153,16 @@ def _measure(fit: Fit, one_in: int = 1) -> Work:
     state.history = with_point(state.history, FitPoint(state.step, state.tokens, tokens, tuple(kl.tolist())))
 
 
+def _on_the_way(fit: Fit) -> Work:
+    """Measure the lens on a part of the held-out columns, and count the time that it takes."""
+    clock = time.monotonic()
+    for share in _measure(fit, _ON_THE_WAY):
+        fit.state.measure_seconds += time.monotonic() - clock
+        yield share
+        clock = time.monotonic()
+    fit.state.measure_seconds += time.monotonic() - clock
+
+
 def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tuple[Tensor, float, int]]:
     """Held-out KL of the rows that have a translator, `[rows]`, its error, and on how many columns it is.
 
@@ -179,7 +189,7 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
         total += sums
         counted += counts
         means.append((sums.float() / counts.float()).mean().double())
-    tokens = sum(len(_columns(block, number, one_in)) for number, block in enumerate(blocks))
+    tokens = sum(len(block[_some(number, one_in)]) for number, block in enumerate(blocks))
     error = float(torch.stack(means).std() / len(means) ** 0.5) if len(means) > 1 else math.nan
     return (total / counted).float(), error, tokens
 
@@ -189,29 +199,36 @@ def _kl_of_blocks(fit: Fit, lens: Lens, numbers: range, one_in: int, by_block: T
     model = fit.model
     for number in numbers:
         share = number / len(fit.blocks.held_out)
-        columns = _columns(fit.blocks.held_out[number], number, one_in)
-        h = _held_out_states(fit, number)[:, columns.start :: columns.step]  # [L+1, cols, d]
+        h, target = yield from _shared(_held_out(fit, number, _some(number, one_in)), share)
         with torch.inference_mode():
             x = torch.stack([lens.normed(model, h[row], row) for row in range(len(h) - 1)])
         yield share
-        for place, of_rows in enumerate((yield from _shared(summed_kl(model, h[-1], x), share))):
+        for place, of_rows in enumerate((yield from _shared(summed_kl(model, h[-1], x, target), share))):
             by_block[place, number] = of_rows
 
 
-def _columns(block: Tensor, number: int, one_in: int) -> range:
+def _some(number: int, one_in: int) -> slice:
     """Return the columns of a held-out block that are measured: others in each block."""
-    return range(number % one_in, len(block), one_in)
+    return slice(number % one_in, None, one_in)
 
 
-def _held_out_states(fit: Fit, number: int) -> Tensor:
-    """Return the hidden states of a held-out block, `[L + 1, cols, d]`, kept where all take little."""
-    model, kept = fit.model, fit.held_out_states
-    if number in kept:
-        return kept[number]
-    h = model.stream(fit.blocks.held_out[number][None])[:, 0]
-    if h.nbytes * len(fit.blocks.held_out) <= _KEPT_STATES:
-        kept[number] = h
-    return h
+def _held_out(
+    fit: Fit, number: int, columns: slice
+) -> Generator[None, None, tuple[Tensor, LinearTarget | None]]:
+    """Return the hidden states of some columns of a held-out block, `[L + 1, cols, d]`, and their target.
+
+    Those of all columns are kept where all blocks together take little.
+    """
+    model, kept = fit.model, fit.held_out
+    if number not in kept:
+        h = model.stream(fit.blocks.held_out[number][None])[:, 0]
+        yield
+        if h.nbytes * len(fit.blocks.held_out) > _KEPT_STATES:
+            h = h[:, columns]
+            return h, (yield from kept_target(model, h[-1]))
+        kept[number] = h, (yield from kept_target(model, h[-1]))
+    h, target = kept[number]
+    return h[:, columns], None if target is None else target[columns]
 
 
 def _shared(
@@ -302,7 +319,11 @@ def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
         if options.optimizer == "muon":
             state.scale_rates(_typical_size(start.h[-1]) / _typical_size(start.h[:-1]))
     while state.step < options.steps:
-        if not state.step % measure_every and not state.blocks_in_step and (yield from _has_reached(fit)):
+        if (
+            not state.step % measure_every
+            and not state.blocks_in_step
+            and (yield from _has_reached(fit, measure_every))
+        ):
             return
         clock = time.monotonic()
         for _ in _round(fit, start):
@@ -314,31 +335,46 @@ def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
         due = not state.blocks_in_step and not state.step % measure_every and state.step < options.steps
         has_time = state.measure_seconds <= _MEASURE_SHARE * state.step_seconds
         if due and not options.until_kl and processes.decided(has_time):
-            clock = time.monotonic()
-            for _ in _measure(fit, _ON_THE_WAY):
-                state.measure_seconds += time.monotonic() - clock
+            for _ in _on_the_way(fit):
                 yield state.step / options.steps
-                clock = time.monotonic()
-            state.measure_seconds += time.monotonic() - clock
 
 
-def _has_reached(fit: Fit) -> Generator[float, None, bool]:
+def _has_reached(fit: Fit, every: int) -> Generator[float, None, bool]:
     """Return whether the held-out KL, mean over the rows, is as low as `until_kl`.
 
-    It is measured only where the loss of the last step, on text that no step had seen, or a part of the
-    held-out columns is as low. That depends on nothing but the state, so that a resumed fit ends where one
-    that was never stopped does.
+    It is measured on a part of the held-out columns at the step at which it is expected to be as low, and on
+    all of them where it is on that part. When depends on nothing but the state, so that a resumed fit ends
+    where one that was never stopped does.
     """
     state, until = fit.state, fit.options.until_kl
-    hint = state.held_out_kl if state.loss is None else state.loss
-    if not until or hint is None:
+    if not until:
+        return False
+    if state.measured_step != state.step:
+        if state.step < _expected_step(state.history, until, every):
+            return False
+        for _ in _measure(fit, _ON_THE_WAY):
+            yield state.step / fit.options.steps
+    if state.held_out_kl is None or float(state.held_out_kl.mean()) > until:
         return False
     if not _is_measured(fit):
-        if float(hint.mean()) > until:
-            return False
         for _ in _measure(fit):
             yield state.step / fit.options.steps
-    return state.held_out_kl is not None and float(state.held_out_kl.mean()) <= until
+    return float(state.held_out_kl.mean()) <= until
+
+
+def _expected_step(history: Sequence[Mapping[str, Any]], until: float, every: int) -> float:
+    """Return the step at which the held-out KL may be as low as `until`, and at which to measure it next.
+
+    It is where the line through the last two measurements comes to `until`: the KL falls ever more slowly, so
+    that this is too early rather than too late. It is at least `every` steps after the last measurement.
+    """
+    steps: list[int] = [0, *(point["step"] for point in history)]
+    means: list[float] = [sum(point["held_out_kl"]) / len(point["held_out_kl"]) for point in history]
+    earliest = steps[-1] + every
+    if len(means) < 2 or not means[-1] < means[-2]:
+        return earliest
+    fall = (means[-2] - means[-1]) / (steps[-1] - steps[-2])  # nats a step
+    return max(earliest, steps[-1] + (means[-1] - until) / fall)
 
 
 @dataclass(frozen=True, eq=False)

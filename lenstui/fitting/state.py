@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
+from lenstui.fitting.gradient import LinearTarget
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.processes import ALONE, Processes
 from lenstui.lens.fit_history import KEY, history_of
@@ -279,8 +280,8 @@ class Fit:
         data: the names of the texts.
         processes: the processes that fit it together. Between two rounds they have the same state, but for
             sums over the text, of which each has a part, and the optimizers, which the first one has.
-        held_out_states: the hidden states of held-out blocks that are kept, by the number of the block,
-            `[L + 1, cols, d]`; in no checkpoint.
+        held_out: the hidden states of held-out blocks that are kept, `[L + 1, cols, d]`, with what a KL needs
+            of the model's distributions, by the number of the block; in no checkpoint.
     """
 
     model: Model
@@ -289,7 +290,7 @@ class Fit:
     state: FitState
     data: tuple[str, ...] = ()
     processes: Processes = ALONE
-    held_out_states: dict[int, Tensor] = field(default_factory=dict)
+    held_out: dict[int, tuple[Tensor, LinearTarget | None]] = field(default_factory=dict)
 
     @property
     def blocks_per_step(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lenstui.fitting.fit import fitted_lens
-from lenstui.fitting.gradient import losses_and_gradient, product_head, summed_kl
+from lenstui.fitting.gradient import kept_target, losses_and_gradient, product_head, summed_kl
 from lenstui.fitting.loop import fit_steps, measure
 from lenstui.fitting.options import PRESETS, FitOptions, preset
 from lenstui.fitting.progress import FitProgress
@@ -180,6 +181,32 @@ def test_mean_kl_is_the_loss_a_column(name: str, byte_tokenizer: Any) -> None:
         sums, counts = result_of(summed_kl(wanted.model, wanted.h[-1].flatten(0, 1), x))
     assert (counts == wanted.ids.numel()).all()
     torch.testing.assert_close(sums / counts, wanted.sums / wanted.ids.numel(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["GPT-NeoX", "Phi", "Gemma-2"])  # a softcap keeps no target
+def test_kl_of_some_columns_by_a_kept_target(name: str, byte_tokenizer: Any) -> None:
+    wanted = by_hand(name, "kl", byte_tokenizer)
+    h, some = wanted.h[-1].flatten(0, 1), slice(1, None, 3)
+    with torch.inference_mode():
+        x = wanted.model.head.norm(wanted.translated()).flatten(1, 2)
+        target = result_of(kept_target(wanted.model, h))
+        assert (target is None) == (name == "Gemma-2")
+        kept = None if target is None else target[some]
+        sums, _ = result_of(summed_kl(wanted.model, h[some], x[:, some], kept))
+        final = wanted.model.head(h[some]).double().log_softmax(-1)
+        rows = [wanted.model.head.logits(row[some]).double().log_softmax(-1) for row in x]
+    by_definition = torch.stack([(final.exp() * (final - row)).sum() for row in rows])
+    torch.testing.assert_close(sums.double(), by_definition, rtol=1e-5, atol=1e-5)
+
+
+def test_columns_that_are_not_finite_count_in_no_kl(tiny: Model) -> None:
+    h = tiny.stream(torch.arange(40, 48)[None])[:, 0]  # [L+1, 8, d]
+    with torch.inference_mode():
+        x = tiny.head.norm(h[:-1]).clone()
+        x[0, 2], x[1, 3, 0] = math.nan, math.inf
+        sums, counts = result_of(summed_kl(tiny, h[-1], x))
+    assert counts.tolist() == [7, 7, *[8] * (len(x) - 2)]
+    assert sums.isfinite().all()
 
 
 # what a fit reaches
