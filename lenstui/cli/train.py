@@ -83,10 +83,11 @@ def _parsed(words: Sequence[str], launch: Launch) -> tuple[argparse.Namespace, S
 
 def _fit(given: argparse.Namespace, asked: Start, launch: Launch, processes: Processes) -> int:
     """Fit a lens, and return the exit status."""
-    from lenstui.model.device import device_of
+    if launch.is_several:
+        from lenstui.model.device import device_of
 
-    with processes.together():
-        asked = replace(asked, device=device_of(launch, asked.device))
+        with processes.together():
+            asked = replace(asked, device=device_of(launch, asked.device))
     begin = _begun if given.resume is None else _resumed
     driver = begin(given, asked, processes)
     try:

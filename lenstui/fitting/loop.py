@@ -264,9 +264,11 @@ def _closed_form(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
         while normal.blocks < count:
             places = range(normal.blocks, min(normal.blocks + processes.count, count))  # a round
             chosen = [train[block_at(place, len(train), fit.options.seed)] for place in places]
-            with processes.together(), torch.no_grad():
-                for block in chosen[processes.number : processes.number + 1]:
-                    normal.add(model.stream(block[None])[:, 0])
+            with processes.together():
+                own = [model.stream(chosen[at][None])[:, 0] for at in processes.own(range(len(chosen)))]
+            with torch.no_grad():  # added when no process can fail any more
+                for h in own:
+                    normal.add(h)
             normal.blocks = places.stop
             if not normal.first_row:
                 state.tokens += sum(map(len, chosen))

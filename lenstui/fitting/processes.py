@@ -4,22 +4,23 @@ A fit goes on in rounds. In a round each process does its part of the work, and 
 then they are at the same place of the text, and take the same decisions. What is added up over the text
 (normal equations, gradients, Jacobians) is in parts: their sum over the processes is what a single process
 would have, and `gather` brings it to one of them. A fit by a single process does the same, and meets nobody.
+PyTorch is imported where there are others to meet.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, cast
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from lenstui.support.errors import LensError, advice, named_line
 from lenstui.support.launch import Launch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PATIENCE = timedelta(minutes=10)  # for a process that neither answers nor hangs up
 
@@ -74,6 +75,8 @@ class Processes:
         """
         if self._store is None:
             return status
+        import torch
+
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         if not self.is_lost:
@@ -143,8 +146,10 @@ class Processes:
         """Return the highest of the numbers that the processes have."""
         if self._store is None:
             return number
+        import torch
+
         kept = torch.tensor([number])
-        self._call(torch.distributed.all_reduce, kept, torch.distributed.ReduceOp.MAX)
+        self._call("all_reduce", kept, torch.distributed.ReduceOp.MAX)
         return int(kept)
 
     def decided(self, flag: bool) -> bool:
@@ -156,7 +161,7 @@ class Processes:
         if self._store is None:
             return value
         kept = [value]
-        self._call(torch.distributed.broadcast_object_list, kept, number)
+        self._call("broadcast_object_list", kept, number)
         return kept[0]
 
     def check_same(self, facts: Mapping[str, object]) -> None:
@@ -172,7 +177,7 @@ class Processes:
             return
         all_facts: list[Any] = [None] * self.count
         own = {name: repr(value) for name, value in facts.items()}
-        self._call(torch.distributed.all_gather_object, all_facts, own)
+        self._call("all_gather_object", all_facts, own)
         with self.together():
             for number, theirs in enumerate(all_facts):
                 if wrong := [name for name, value in theirs.items() if value != all_facts[0].get(name)]:
@@ -186,14 +191,14 @@ class Processes:
     def sum(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over the processes, in all of them."""
         if self._store is not None:
-            self._call(torch.distributed.all_reduce, tensor)
+            self._call("all_reduce", tensor)
 
     def gather(self, parts: Iterable[Tensor], to: int = 0) -> None:
         """Replace each tensor by its sum over the processes in one of them, and by zeros in the others."""
         if self._store is None:
             return
         for part in parts:
-            self._call(torch.distributed.reduce, part, to)
+            self._call("reduce", part, to)
             if self.number != to:
                 part.zero_()
 
@@ -202,17 +207,19 @@ class Processes:
         if self._store is None:
             return
         for tensor in tensors:
-            self._call(torch.distributed.broadcast, tensor, source)
+            self._call("broadcast", tensor, source)
 
-    def _call(self, operation: Callable[..., object], *given: Any) -> None:
-        """Do something with all processes.
+    def _call(self, operation: str, *given: Any) -> None:
+        """Do something of `torch.distributed` with all processes.
 
         Raises:
             LensError: if one of them has ended.
         """
+        import torch
+
         try:
             with torch.no_grad():
-                operation(*given)
+                getattr(torch.distributed, operation)(*given)
         except RuntimeError as error:
             self.is_lost = True
             raise LensError(
@@ -234,6 +241,7 @@ def joined(launch: Launch) -> Processes:
     """
     if not launch.is_several:
         return Processes()
+    import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 

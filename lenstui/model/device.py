@@ -36,6 +36,8 @@ def pick_device(name: str) -> torch.device:
 def device_of(launch: Launch, name: str) -> str:
     """Return the name of the device of one of several processes: each has a CUDA device of its own, if any.
 
+    That becomes PyTorch's current one, which is meant where a process talks to others of CUDA.
+
     Args:
         launch: the place of the process; one that was started by itself has the device that was named.
         name: the name of a device, the same for all of them.
@@ -55,6 +57,7 @@ def device_of(launch: Launch, name: str) -> str:
             f"There are {launch.count_here} processes for {count} CUDA devices here: start one for each "
             "(--nproc-per-node), or choose --device cpu."
         )
+    torch.cuda.set_device(launch.number_here)
     return f"cuda:{launch.number_here}"
 
 

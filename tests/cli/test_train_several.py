@@ -71,7 +71,7 @@ def by_one(
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("tuned", 2), ("tuned", 3), ("jacobian", 2), ("control-variate", 3)]
+    ("kind", "count"), [("tuned", 2), ("tuned", 5), ("jacobian", 2), ("control-variate", 3)]
 )
 def test_several_processes_fit_the_lens_that_one_fits(
     programs: Forked,
