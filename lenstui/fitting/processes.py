@@ -127,8 +127,9 @@ class Processes:
         return result
 
     def is_raised_in_all(self, error: Exception) -> bool:
-        """Return whether all processes have got this error, so that they can still work together."""
-        return self._store is None or (error is self._raised and not self.is_lost)
+        """Return whether all processes have got this error, or its cause, so that they still work together."""
+        raised = self._raised is not None and self._raised in (error, error.__cause__)
+        return self._store is None or (raised and not self.is_lost)
 
     def speaks_of(self, error: Exception) -> bool:
         """Return whether this is the process to say what the error is: one of those that are left does."""

@@ -215,6 +215,19 @@ def test_what_fails_in_one_process_is_said_once(
     assert processes[1].err == ""
 
 
+def test_a_loss_that_is_not_finite_ends_all_of_them_with_a_checkpoint(
+    programs: Forked, tiny_folder: Path, text: Path, tmp_path: Path
+) -> None:
+    rate = ("--lr", "1e38", "--clip", "1e30")
+    words = ("train", "--model", tiny_folder, "--data", text, *TUNED, *rate)
+    processes = start_several(programs, 2, *words, "--save", tmp_path / "lens.pt")
+    assert ended_by_themselves(processes) == [1, 1]
+    last = processes[0].err.splitlines()[-1]
+    assert "try a lower learning rate. To go on: lenstui train --resume" in last
+    assert processes[1].err == ""
+    assert list(tmp_path.iterdir()) == [tmp_path / "lens.checkpoint"]
+
+
 def test_torchrun_itself(tiny_folder: Path, text: Path, by_one: dict[str, Path], tmp_path: Path) -> None:
     words = ["train", "--model", tiny_folder, "--data", text, *TUNED, "--save", tmp_path / "lens.pt"]
     run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "lenstui", *words]
