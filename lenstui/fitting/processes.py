@@ -127,7 +127,7 @@ class Processes:
         return result
 
     def is_raised_in_all(self, error: Exception) -> bool:
-        """Return whether all processes have got this error, or its cause, so that they still work together."""
+        """Return whether all processes have got this error, or its cause: they can still work together."""
         raised = self._raised is not None and self._raised in (error, error.__cause__)
         return self._store is None or (raised and not self.is_lost)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import termios
@@ -48,8 +49,8 @@ class EndingApp(Protocol):
     def return_code(self) -> int | None:
         """The exit status of the program."""
 
-    def run(self) -> object:
-        """Run the app until it ends."""
+    def run(self, *, size: tuple[int, int] | None) -> object:
+        """Run the app until it ends; its size at first, columns and lines, is found out where it is None."""
 
     def post_message(self, message: Message) -> bool:
         """Post a message to the app; callable on any thread."""
@@ -73,8 +74,11 @@ class Ending:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has SIGHUP ignored
                 signal.signal(number, self._hear)
+        # Textual asks for the size in two ways, and repaints without end where these disagree: in a window of
+        # size 0, and where TERM is dumb. This is the way it asks after that.
+        size = None if self._terminal is None else shutil.get_terminal_size()
         try:
-            self._app.run()
+            self._app.run(size=size)
         except OSError:  # the terminal is gone
             if not self._signal:
                 raise

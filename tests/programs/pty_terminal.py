@@ -44,6 +44,7 @@ class Terminal:
         *,
         width: int = 80,
         height: int = 24,
+        has_size: bool = True,
         environment: Mapping[str, str] | None = None,
         answers: Mapping[bytes, bytes] | None = None,
     ) -> None:
@@ -55,6 +56,7 @@ class Terminal:
             data: the folder of what it keeps.
             width: columns of the screen.
             height: lines of it.
+            has_size: whether the terminal says its size; otherwise it says 0 × 0, as over some lines.
             environment: more variables.
             answers: what the terminal answers to what.
         """
@@ -63,7 +65,7 @@ class Terminal:
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.resize(*((width, height) if has_size else (0, 0)))
         self.before = termios.tcgetattr(theirs)
         folders = {f"XDG_{kind}_HOME": str(data) for kind in ("DATA", "CONFIG", "STATE", "CACHE")}
         without_instant_lens(data)
@@ -77,8 +79,8 @@ class Terminal:
                 **folders,
                 "TERM": "xterm-256color",
                 "COLORTERM": "truecolor",
-                "COLUMNS": str(width),
-                "LINES": str(height),
+                "COLUMNS": str(width) if has_size else "",
+                "LINES": str(height) if has_size else "",
                 **(environment or {}),
             },
         )
@@ -151,6 +153,10 @@ class Terminal:
         """Press and release the left button, `times` in one write."""
         place = f"0;{column + 1};{line + 1}"
         self.press(f"\x1b[<{place}M\x1b[<{place}m" * times)
+
+    def resize(self, width: int, height: int) -> None:
+        """Have the terminal say another size; the program is not told."""
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def settings(self) -> list[object]:
         """How the terminal is set."""

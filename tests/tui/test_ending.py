@@ -85,6 +85,26 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
     assert b"checkpoint" not in terminal.received
 
 
+@pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
+def test_where_the_size_is_not_known_it_rests_and_ends(
+    programs: Forked, tiny_model: Path, tmp_path: Path, term: str
+) -> None:
+    words = ["Hello, you", "--model", str(tiny_model)]
+    terminal = Terminal(programs, words, tmp_path, has_size=False, environment={"TERM": term})
+    try:
+        terminal.until(b"tokens \xc2\xb7 0.")
+        terminal.calm()  # it repainted without end
+        terminal.resize(60, 20)
+        terminal.program.send(signal.SIGWINCH)
+        terminal.until(b"\x1b[20;1H")
+        terminal.calm()
+        terminal.program.send(signal.SIGTERM)
+        assert terminal.end() == 128 + signal.SIGTERM
+        assert terminal.settings() == terminal.before
+    finally:
+        terminal.kill()
+
+
 STUCK = """
 import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
