@@ -27,6 +27,7 @@ TUNED = ("--steps", 12, "--seq-len", 32, "--tokens-per-step", 512, "--optimizer"
 JACOBIAN = ("--kind", "jacobian", "--n-prompts", 9, "--seq-len", 20, "--skip-first", 4)
 KINDS = {
     "tuned": TUNED,
+    "muon": ("--steps", 6, "--seq-len", 32, "--tokens-per-step", 512),  # two micro-batches a step
     "jacobian": JACOBIAN,
     "control-variate": (*JACOBIAN, "--estimator", "control-variate"),
 }
@@ -71,7 +72,7 @@ def by_one(
 
 
 @pytest.mark.parametrize(
-    ("kind", "count"), [("tuned", 2), ("tuned", 5), ("jacobian", 2), ("control-variate", 3)]
+    ("kind", "count"), [("tuned", 2), ("tuned", 5), ("muon", 2), ("jacobian", 2), ("control-variate", 3)]
 )
 def test_several_processes_fit_the_lens_that_one_fits(
     programs: Forked,
