@@ -123,6 +123,32 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     )
 
 
+def add_remote(parser: Parser) -> None:
+    """Add the argument for a model whose weights are on NDIF."""
+    parser.add_argument(
+        "--remote",
+        action="store_true",
+        help="read --model on NDIF, where its weights stay; NDIF_API_KEY holds your key (needs nnsight)",
+    )
+
+
+def check_remote(parser: Parser, given: argparse.Namespace, *more: str) -> None:
+    """Refuse what does not go with `--remote`: the weights are not here, and are as the service has them.
+
+    Args:
+        parser: reports a wrong call.
+        given: the parsed arguments.
+        more: the names of further ones.
+    """
+    if not given.remote:
+        return
+    if given.model is None:
+        parser.error("--remote needs --model: OWNER/NAME as on the hub")
+    names = ("adapter", "device", "device_map", "quantize", "dtype", "trust_remote_code", *more)
+    if name := next((name for name in names if getattr(given, name)), None):
+        parser.error(f"--{name.replace('_', '-')} is not for --remote: leave one out")
+
+
 def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
     """Add the arguments for documents, and return their group, to which more may be added.
 
@@ -276,6 +302,7 @@ def model_start(parser: Parser, given: argparse.Namespace, settings: Settings | 
         quantize=given.quantize,
         trust_remote_code=given.trust_remote_code,
         adapter=given.adapter,
+        remote=getattr(given, "remote", False),
     )
 
 

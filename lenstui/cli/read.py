@@ -16,7 +16,9 @@ from lenstui.cli.arguments import (
     add_edits,
     add_lenses,
     add_prompt_and_model,
+    add_remote,
     check_lens_is_of_use,
+    check_remote,
     model_start,
     parse,
     positive,
@@ -54,10 +56,15 @@ if TYPE_CHECKING:
     from lenstui.readout.sets.mean_values import MeanValue
 
 
+# What needs the weights here, or more passes than one.
+_NOT_REMOTE = ("instant", "edit", "append", "sublayers", "prompts", *AGAINST, "against_lenses")
+
+
 def run(words: Sequence[str]) -> int:
     """Parse the arguments of `lenstui read` and run the command."""
     parser = _parser()
     given = parse(parser, words)
+    check_remote(parser, given, *_NOT_REMOTE)
     shape = _shape(parser, given)
     if given.prompts is not None:
         check_outliers(parser, given)
@@ -137,6 +144,7 @@ def _parser() -> Parser:
         "in a pipe or a file it is as wide as it takes.",
     )
     add_prompt_and_model(parser)
+    add_remote(parser)
     parser.add_argument(
         "--instant",
         action="store_true",

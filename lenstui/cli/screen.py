@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lenstui.cli.arguments import Parser, add_prompt_and_model, heeded, parse, positive, start
+from lenstui.cli.arguments import (
+    Parser,
+    add_prompt_and_model,
+    add_remote,
+    check_remote,
+    heeded,
+    parse,
+    positive,
+    start,
+)
 from lenstui.cli.colour_depth import set_depth
 from lenstui.support.settings import DEPTHS, THEMES, load
 from lenstui.support.version import __version__
@@ -38,6 +47,7 @@ def screen_parser() -> Parser:
     parser = Parser("lenstui", _DESCRIPTION, usage="lenstui [PROMPT] [options]")
     parser.add_argument("--version", action="version", version=f"lenstui {__version__}")
     add_prompt_and_model(parser)
+    add_remote(parser)
     parser.add_argument(
         "--top-k",
         metavar="K",
@@ -57,6 +67,7 @@ def run(words: Sequence[str]) -> int:
     """Open the screen, in a terminal or for a browser; where there is neither, print the readout."""
     parser = screen_parser()
     given = parse(parser, words)
+    check_remote(parser, given)
     in_browser = os.environ.get("TEXTUAL_DRIVER") == BROWSER_DRIVER
     has_screen = in_browser or sys.stdout.isatty()
     settings = load() if has_screen else heeded()

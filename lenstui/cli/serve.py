@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from lenstui.cli.arguments import Parser, parse
+from lenstui.cli.arguments import Parser, check_remote, parse
 from lenstui.cli.screen import BROWSER_DRIVER, screen_parser
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
@@ -53,6 +53,7 @@ def run(words: Sequence[str]) -> int:
     given, rest = parser.parse_known_args(words)
     screen = screen_parser()
     asked = parse(screen, rest)
+    check_remote(screen, asked)
     if "-" in (asked.word, asked.prompt):
         parser.error("the prompt cannot come from standard input: the screen is in the browser")
     _serve(given, rest)

@@ -281,6 +281,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
         words += ["--revision", source.revision]
     if source.adapter is not None:
         words += ["--adapter", source.adapter.name]
+    if asked.remote:
+        words.append("--remote")
     if asked.trust_remote_code:
         words.append("--trust-remote-code")
     for file in lens_files:
@@ -292,7 +294,8 @@ def _model_words(source: Source, lens_files: Sequence[Path], asked: Start, shape
     elif TUNED not in source.kinds or (is_bundled and JACOBIAN in source.kinds):
         # By then there may be a tuned one; the bundled Jacobian lens opens only where its kind is named.
         words += ["--lenses", ",".join(dict.fromkeys(source.kinds or (LOGIT,)))]
-    words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
+    if not asked.remote:
+        words += ["--dtype", source.dtype.partition(" ")[0]]  # behind it may be how it is quantised
     words += ["--device", asked.device] if asked.device != "auto" else []
     words += ["--device-map", asked.device_map] if asked.device_map else []
     words += ["--quantize", asked.quantize] if asked.quantize else []

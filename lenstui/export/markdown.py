@@ -163,7 +163,7 @@ def said(source: Source, what: str) -> str:
 def _model_said(source: Source) -> str:
     at = f" at {code_span(source.revision)}" if source.revision else ""
     lens = ", ".join(each.in_words(code_span) for each in source.lenses) or source.read_through
-    return f"{code_span(source.title)}{at} · {source.dtype} · {lens}"
+    return f"{code_span(source.title)}{at} · {source.ran} · {lens}"
 
 
 def number_text(text: str) -> str:

@@ -139,12 +139,13 @@ def summary(source: Source) -> str:
     if source.beside is not None:
         return " · beside ".join(map(summary, source.models))
     at = f" at {source.revision}" if source.revision else ""
-    checks = f"wiring ok ({len(source.wiring)} checks, off by at most {max(source.wiring, default=0.0):.2g})"
+    count = f"{len(source.wiring)} check{'s' * (len(source.wiring) != 1)}"
+    checks = f"wiring ok ({count}, off by at most {max(source.wiring, default=0.0):.2g})"
     norm = "" if source.final_norm else " · logit lens without the final norm"
     chat = " · prompt in the chat template" if source.chat else ""
     edits = f" · {edits_text(source)}" if source.edits else ""
     read = f"{source.read_through}{norm}{chat}{edits}"
-    return printable(f"{source.title}{at} · {source.dtype} · {checks} · {read}")
+    return printable(f"{source.title}{at} · {source.ran} · {checks} · {read}")
 
 
 def _entries(cells: Cells, texts: TokenText, value: Value, lines: int) -> list[list[_Entry]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -344,17 +344,19 @@ def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
 def _has_reached(fit: Fit, every: int) -> Generator[float, None, bool]:
     """Return whether the held-out KL, mean over the rows, is as low as `until_kl`.
 
-    It is measured on a part of the held-out columns at the step at which it is expected to be as low, and on
-    all of them where it is on that part. When depends on nothing but the state, so that a resumed fit ends
+    It is measured at the step at which it is expected to be as low: on a part of the held-out columns until
+    it is on these, then on all of them. When depends on nothing but the state, so that a resumed fit ends
     where one that was never stopped does.
     """
-    state, until = fit.state, fit.options.until_kl
+    state, until, all_columns = fit.state, fit.options.until_kl, fit.blocks.held_out_tokens
     if not until:
         return False
     if state.measured_step != state.step:
-        if state.step < _expected_step(state.history, until, every):
+        points = [FitPoint(**point) for point in state.history]
+        if state.step < _expected_step(points, until, every):
             return False
-        for _ in _measure(fit, _ON_THE_WAY):
+        was_whole = bool(points) and points[-1].columns == all_columns
+        for _ in _measure(fit, 1 if was_whole else _ON_THE_WAY):
             yield state.step / fit.options.steps
     if state.held_out_kl is None or float(state.held_out_kl.mean()) > until:
         return False
@@ -364,19 +366,21 @@ def _has_reached(fit: Fit, every: int) -> Generator[float, None, bool]:
     return float(state.held_out_kl.mean()) <= until
 
 
-def _expected_step(history: Sequence[Mapping[str, Any]], until: float, every: int) -> float:
-    """Return the step at which the held-out KL may be as low as `until`, and at which to measure it next.
+def _expected_step(points: Sequence[FitPoint], until: float, every: int) -> float:
+    """Return the step at which to measure the held-out KL next, as it may be as low as `until` there.
 
-    It is where the line through the last two measurements comes to `until`: the KL falls ever more slowly, so
-    that this is too early rather than too late. It is at least `every` steps after the last measurement.
+    It is expected to fall with the logarithm of the step, as fast as between the last two measurements on the
+    same columns, and is measured at least `every` steps after the last time.
     """
-    steps: list[int] = [0, *(point["step"] for point in history)]
-    means: list[float] = [sum(point["held_out_kl"]) / len(point["held_out_kl"]) for point in history]
-    earliest = steps[-1] + every
-    if len(means) < 2 or not means[-1] < means[-2]:
-        return earliest
-    fall = (means[-2] - means[-1]) / (steps[-1] - steps[-2])  # nats a step
-    return max(earliest, steps[-1] + (means[-1] - until) / fall)
+    if not points:
+        return every
+    last, earliest = points[-1], points[-1].step + every
+    for before, after in zip(points[-2::-1], points[:0:-1], strict=True):
+        if before.columns == after.columns:
+            fall = (before.mean - after.mean) / math.log((1 + after.step) / (1 + before.step))
+            needed = math.exp(min((last.mean - until) / fall, 99.0)) if fall > 0 else 1.0
+            return max(earliest, (1 + last.step) * needed - 1)
+    return earliest
 
 
 @dataclass(frozen=True, eq=False)

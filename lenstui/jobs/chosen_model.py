@@ -40,8 +40,8 @@ class Chosen:
     def start(self, before: Start, opened: OpenModel | None) -> Start:
         """Return the request that loads this model, with all other options as they were.
 
-        The fitted lenses but an instant one, and the trust in the model's own code, are kept only if this
-        model is open already: the trust was in that code alone.
+        The fitted lenses but an instant one, the place of the weights, and the trust in the model's own code,
+        are kept only if this model is open already: the trust was in that code alone.
 
         Args:
             before: the former request.
@@ -57,5 +57,6 @@ class Chosen:
             dtype=self.dtype,
             lenses=opened.lens_files if opened is not None and same else (),
             again=None,
+            remote=before.remote and same,
             trust_remote_code=before.trust_remote_code and same and before.model == self.name,
         )

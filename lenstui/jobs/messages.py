@@ -49,6 +49,7 @@ class OpenModel:
         lens_files: the files of all fitted lenses at hand.
         chosen_lens: the file of that lens if the user chose it, which is kept for the model.
         adapter: the adapter that the model is under, as it is typed; None for none.
+        service: what has the weights, `NDIF (api.ndif.us)`; empty where they are here.
     """
 
     name: str
@@ -71,6 +72,7 @@ class OpenModel:
     lens_files: tuple[Path, ...] = ()
     chosen_lens: Path | None = None
     adapter: str | None = None
+    service: str = ""
 
     @property
     def label(self) -> str:

@@ -309,7 +309,7 @@ def _describe(opened: Opened) -> OpenModel:
         d_model=model.d_model,
         vocabulary=model.vocabulary,
         context=model.context,
-        device=str(model.device),
+        device=str(model.device) if model.remote is None else model.remote.place,
         dtype=model.dtype_name,
         wiring=tuple(f"{check.name}: off by {check.worst:.1e}" for check in model.wiring),
         lens=None if lens is None else lens.name,
@@ -324,6 +324,7 @@ def _describe(opened: Opened) -> OpenModel:
         ),
         chosen_lens=opened.chosen_lens,
         adapter=None if model.adapter is None else model.adapter.typed,
+        service="" if model.remote is None else model.remote.service,
     )
 
 

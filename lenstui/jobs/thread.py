@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from lenstui.support.stopping import stop_when
+
 POST_EVERY = 0.1  # seconds between two messages about the progress of a job
 
 Stop = Callable[[], bool]
@@ -79,6 +81,7 @@ class JobThread:
 
         A job that has begun is not dropped when it is stopped: it asks `Stop` itself, and can tidy up.
         """
+        stop_when(job.stopped.is_set)
         if job.steps is None:
             if job.stopped.is_set():
                 return False

@@ -111,6 +111,8 @@ def fit_warning(lens: Lens, model: Model) -> str | None:
 
 def _warning(lens: Lens, found: Comparison, model: Model) -> str | None:
     """Return the warning, if any, that follows for a lens from the comparison of the weights."""
+    if model.remote is not None:
+        return _unlike_name(lens, model)
     if model.adapter is not None and model.base is not None and is_of_base(lens, model):
         of_base = compare_weights(lens.config, model.base)
         if not of_base.different and adapter_of(lens.config) is None:
@@ -129,6 +131,18 @@ def _warning(lens: Lens, found: Comparison, model: Model) -> str | None:
         )
     doubt = unproven(found)
     return None if doubt is None else f"The {kind_word(lens.kind)} lens {lens.name} {doubt}"
+
+
+def _unlike_name(lens: Lens, model: Model) -> str | None:
+    """Return a warning where a lens names another model than one whose weights cannot be compared."""
+    made_for = lens.config.get("base_model_name_or_path")
+    if made_lens(lens.kind) is not None or made_for == model.name:
+        return None
+    of = f"made for {made_for}" if made_for else "made for a model that its file does not name"
+    return (
+        f"The {kind_word(lens.kind)} lens {lens.name} was {of}: whether for these weights cannot be "
+        "compared, for they are on the service"
+    )
 
 
 def unproven(found: Comparison) -> str | None:

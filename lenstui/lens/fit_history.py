@@ -33,6 +33,11 @@ class FitPoint:
     held_out_kl: tuple[float, ...]
 
     @property
+    def mean(self) -> float:
+        """The mean of the held-out KL over the rows, nats."""
+        return sum(self.held_out_kl) / len(self.held_out_kl)
+
+    @property
     def plain(self) -> dict[str, Any]:
         """The point as plain values, for a file."""
         return asdict(self) | {"held_out_kl": list(self.held_out_kl)}

@@ -13,12 +13,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lenstui.lens.lens import Lens
+from lenstui.lens.lens import Carried, Lens
 from lenstui.model.rows import Row
 from lenstui.support.errors import LensError
 
 LAST, PENULTIMATE = "last", "penultimate"  # targets: the last row, or the output of the block before the last
 _SPARE = 1 << 30  # bytes of an accelerator that the matrices leave free
+
+
+def multiplied(h: Tensor, matrix: Tensor) -> Tensor:
+    """Return `J h`, `[cols, d]`, computed in float32, in `h`'s dtype."""
+    return (h.float() @ matrix.float().T).to(h.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,11 @@ class JacobianLens(Lens):
 
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `J h` of row `row`, `[cols, d]`, computed in float32, in `h`'s dtype."""
-        return (h.float() @ self._matrix(row).float().T).to(h.dtype)
+        return multiplied(h, self._matrix(row))
+
+    def carried(self, row: int) -> Carried:
+        """Return `T_i` of a row as something that can be sent elsewhere."""
+        return multiplied, (self.matrices[row],)
 
     def _matrix(self, row: int) -> Tensor:
         """Return the matrix of a row on the lens's device, where it stays if there is room for it."""

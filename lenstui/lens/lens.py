@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from lenstui.lens.names import keys_of
 from lenstui.model.rows import Row
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lenstui.model.load import Model
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Carried: TypeAlias = "tuple[Callable[..., Tensor], tuple[Tensor, ...]]"
+"""A transport that can be carried elsewhere: a plain function, and the tensors that it takes behind `h`."""
 
 
 class Lens(ABC):
@@ -47,6 +50,13 @@ class Lens(ABC):
     @abstractmethod
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `T_i(h_i)` of a row below the last, `[cols, d]`, in the dtype of `h`."""
+
+    def carried(self, row: int) -> Carried | None:
+        """Return `T_i` of a row as something that can be sent elsewhere; None where it runs here alone.
+
+        The function is one of a module's own, which calls nothing but torch: it is sent as source.
+        """
+        return None
 
     def reads(self, row: Row) -> bool:
         """Return whether it has numbers for a row: by default for those of the residual stream.

@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from lenstui.lens.lens import Lens
+from lenstui.lens.lens import Carried, Lens
 from lenstui.model.rows import Row
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def unchanged(h: Tensor) -> Tensor:
+    """Return `h` itself."""
+    return h
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,11 @@ class LogitLens(Lens):
 
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `h` itself."""
-        return h
+        return unchanged(h)
+
+    def carried(self, row: int) -> Carried:
+        """Return `T_i` of a row as something that can be sent elsewhere."""
+        return unchanged, ()
 
     def reads(self, row: Row) -> bool:
         """Return True: the logit lens has numbers for every row."""

@@ -13,7 +13,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lenstui.lens.lens import Lens
+from lenstui.lens.lens import Carried, Lens
+
+
+def translated(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return `h + A h + b`, `[cols, d]`, computed in float32, in `h`'s dtype."""
+    wide = h.float()
+    return torch.addmm(wide + bias, wide, weight.T).to(h.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +47,11 @@ class TunedLens(Lens):
 
     def transport(self, h: Tensor, row: int) -> Tensor:
         """Return `h + A h + b` of row `row`, `[cols, d]`, computed in float32, in `h`'s dtype."""
-        wide = h.float()
-        return torch.addmm(wide + self.bias[row], wide, self.weight[row].T).to(h.dtype)
+        return translated(h, self.weight[row], self.bias[row])
+
+    def carried(self, row: int) -> Carried:
+        """Return `T_i` of a row as something that can be sent elsewhere."""
+        return translated, (self.weight[row], self.bias[row])
 
     def to(self, device: torch.device) -> TunedLens:
         """Return this lens with its translators on `device`; itself where they are there."""

@@ -14,9 +14,11 @@ class Allowed:
         bos: whether there is a BOS token.
         chat: whether there is a chat template.
         thinking: whether the chat template has a thinking switch.
+        weights: whether the weights are here, so that blocks can be taken apart.
     """
 
     final_norm: bool = True
     bos: bool = True
     chat: bool = True
     thinking: bool = False
+    weights: bool = True

@@ -2,7 +2,7 @@
 
 `lenstui.model.hub.download` runs it in a separate process that can be killed.
 
-    python -m lenstui.model.download NAME REVISION CACHE [code]
+    python -m lenstui.model.download NAME REVISION CACHE [code] [no-weights]
 
 As soon as its standard input is closed it removes the half-written file, and ends.
 """
@@ -64,7 +64,9 @@ def _is_support(name: str) -> bool:
     )
 
 
-def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> Path:
+def fetch(
+    name: str, revision: str, cache: Path, *, with_code: bool = False, with_weights: bool = True
+) -> Path:
     """Download the missing files of a model or an adapter, the weights last, and return its folder.
 
     One file at a time and in the main thread, so that an interrupt reaches huggingface_hub, which then
@@ -80,7 +82,11 @@ def fetch(name: str, revision: str, cache: Path, *, with_code: bool = False) -> 
     def get(file: str, bar: type | None = None) -> Path:
         return Path(hf_hub_download(name, file, revision=commit, cache_dir=cache, tqdm_class=bar))
 
-    if is_adapter_of(sizes):
+    if not with_weights:
+        if "config.json" not in sizes:
+            raise RefusedError(_no_model(name, sizes))
+        first, needed = "config.json", support_files(sizes)
+    elif is_adapter_of(sizes):
         if WEIGHTS not in sizes:
             raise RefusedError(pickled(name) if PICKLE in sizes else f"{name} has no {WEIGHTS}.")
         first, needed = CONFIG, [CONFIG, WEIGHTS]
@@ -117,7 +123,11 @@ def main(name: str, revision: str, cache: str, *more: str) -> int:
     """Download a model, print progress and result, and return the exit status."""
     repository = Repository(name, revision, Path(cache))
     return hub_program.main(
-        lambda: str(fetch(name, revision, Path(cache), with_code="code" in more)),
+        lambda: str(
+            fetch(
+                name, revision, Path(cache), with_code="code" in more, with_weights="no-weights" not in more
+            )
+        ),
         lambda error: hub_program.explain(error, repository),
     )
 

@@ -136,7 +136,7 @@ def prove_linear(model: Any, anatomy: Anatomy, samples: Tensor, config: Any) -> 
         return None
     wanted = model_head(model, anatomy, samples).float()
     plain = nn.functional.linear(samples.to(matrix.weight.dtype), matrix.weight, matrix.bias).float()
-    named_cap = next((cap for name in _CAP_NAMES if (cap := getattr(config, name, None))), None)
+    named_cap = _named_cap(config)
     # A softcap does not show on small logits: loud samples go well beyond it.
     loud = samples * max(8.0, 2 * (named_cap or 0.0) / float(plain.abs().max().clamp(min=1e-6)))
     wanted_loud = model_head(model, anatomy, loud).float()
@@ -168,6 +168,24 @@ def _agrees(linear: LinearHead, x: Tensor, wanted: Tensor) -> bool:
 
 def _named_scale(fitted: float, config: Any) -> float:
     """Return the fitted scale, replaced by the config's where both agree up to rounding."""
+    return next((value for value in _named_scales(config) if abs(fitted / value - 1) < 5e-3), fitted)
+
+
+def _named_scales(config: Any) -> list[float]:
+    """Return the factors that a config may mean, 1 first."""
     named = [float(value) for name in _SCALE_NAMES if (value := getattr(config, name, None))]
-    exact = [1.0, *named, *(1 / value for value in named)]
-    return next((value for value in exact if abs(fitted / value - 1) < 5e-3), fitted)
+    return [1.0, *named, *(1 / value for value in named)]
+
+
+def _named_cap(config: Any) -> float | None:
+    """Return the softcap that a config names, if any."""
+    return next((cap for name in _CAP_NAMES if (cap := getattr(config, name, None))), None)
+
+
+def head_candidates(config: Any) -> list[tuple[float, float | None]]:
+    """Return what a head that is one matrix may do beside it, by its config: a factor, and a softcap or none.
+
+    Which one it does is for the values to show.
+    """
+    caps = dict.fromkeys((None, _named_cap(config)))
+    return [(scale, cap) for cap in caps for scale in dict.fromkeys(_named_scales(config))]

@@ -106,6 +106,32 @@ def resolve(
     return download(name, revision, on_progress, should_stop, with_code=with_code)
 
 
+def find_without_weights(
+    name: str,
+    revision: str | None = None,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Path:
+    """Return a folder with the configuration and the tokenizer of a model, downloaded if it is not here.
+
+    Args:
+        name: `OWNER/NAME` on the hub.
+        revision: a branch, tag or commit on the hub.
+        on_progress: as in `resolve`.
+        should_stop: as in `resolve`.
+
+    Raises:
+        DownloadStopped: if `should_stop` returned True.
+        LensError: if the files cannot be found or downloaded; one line that says what to do.
+    """
+    snapshot = _snapshot(name, revision)
+    if snapshot is not None and _has_support(snapshot):
+        return snapshot
+    if why := why_no_network():
+        raise LensError(f"The tokenizer of {name} is not in the cache ({hub_cache()}) and {why}.")
+    return download(name, revision, on_progress, should_stop, with_weights=False)
+
+
 def find_adapter(
     typed: str, on_progress: OnProgress | None = None, should_stop: ShouldStop | None = None
 ) -> Adapter:
@@ -185,6 +211,7 @@ def download(
     should_stop: ShouldStop | None = None,
     *,
     with_code: bool = False,
+    with_weights: bool = True,
 ) -> Path:
     """Download a model into the Hugging Face cache, in a child process, and return its folder.
 
@@ -196,12 +223,14 @@ def download(
         on_progress: as in `resolve`.
         should_stop: as in `resolve`.
         with_code: as in `resolve`.
+        with_weights: whether to fetch the weights, too.
 
     Raises:
         DownloadStopped: if `should_stop` returned True; the child has ended by then.
         LensError: if the download failed.
     """
     words = [name, revision or MAIN, str(hub_cache()), *(["code"] if with_code else [])]
+    words += [] if with_weights else ["no-weights"]
 
     def show(message: Message) -> None:
         if on_progress is not None:
@@ -298,6 +327,18 @@ def _is_complete(snapshot: Path) -> bool:
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a damaged index
         return False
+
+
+def _has_support(snapshot: Path) -> bool:
+    """Return whether a configuration and a tokenizer's vocabulary are present."""
+    try:
+        names = {file.name for file in snapshot.iterdir() if file.is_file()}
+    except OSError:
+        return False
+    return "config.json" in names and any(
+        name.startswith(("tokenizer.", "vocab", "tekken")) or name.endswith((".model", ".tiktoken"))
+        for name in names
+    )
 
 
 def _has_code(snapshot: Path) -> bool:

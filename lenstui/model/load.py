@@ -20,6 +20,7 @@ from lenstui.model.head import Head, prove_linear
 from lenstui.model.hub import find_adapter, find_base, resolve
 from lenstui.model.placement import DeviceMap, Placement, broken_width
 from lenstui.model.pretrained import Pretrained, out_of_memory
+from lenstui.model.remote import Remote
 from lenstui.model.residual import residual_stream
 from lenstui.model.tokens import TokenTexts
 from lenstui.model.wiring import Check, check_wiring
@@ -54,6 +55,7 @@ class Model:
             where none has.
         adapter: the adapter that `module` is under, if any.
         base: the model without that adapter, which shares its weights; None where there is no adapter.
+        remote: where the weights are, if they are not here: `module` and what is found in it have none then.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Model:
     edit_lens: str = ""
     adapter: Adapter | None = None
     base: Model | None = None
+    remote: Remote | None = None
 
     @property
     def title(self) -> str:
@@ -97,7 +100,9 @@ class Model:
 
     @property
     def unembedding(self) -> Tensor | None:
-        """The matrix of the head, `[vocabulary, d]`; None where the head is none, or is under an adapter."""
+        """The head's matrix, `[vocabulary, d]`; None where it is none, under an adapter, or elsewhere."""
+        if self.remote is not None:
+            return None
         matrix = self.module.get_output_embeddings()
         if hasattr(matrix, "base_layer"):  # whose `weight` is the base's
             return None
@@ -138,8 +143,10 @@ class Model:
             `h`, `[L + 1, batch, cols, d]`, as from `residual_stream`.
 
         Raises:
-            LensError: if the model does not have one of the tokens.
+            LensError: if the model does not have one of the tokens, or its weights are elsewhere.
         """
+        if self.remote is not None:
+            raise self.remote.refuse("That")
         self.check_ids(ids.flatten().tolist())
         with nullcontext() if self.surround is None else self.surround(ids):
             return residual_stream(self.module, self.anatomy, ids.to(self.device), options)
@@ -152,6 +159,7 @@ class Model:
             bos=self.tokenizer.bos_token_id is not None,
             chat=has_chat_template(self.tokenizer),
             thinking=has_thinking_switch(self.tokenizer),
+            weights=self.remote is None,
         )
 
     @property
@@ -201,7 +209,7 @@ def load(
     Raises:
         LensError: if the model cannot be found, loaded or read right; one line that says what to do.
     """
-    _quiet()
+    quiet()
     placement = Placement.of(device, dtype, device_map, quantize)
     if isinstance(adapter, str):
         on_stage("looking for the adapter")
@@ -301,7 +309,7 @@ def wire(name: str, module: Any, tokenizer: Any, *, revision: str | None = None)
         dtype=next(p.dtype for p in module.parameters() if p.is_floating_point()),
         d_model=h.shape[-1],
         vocabulary=vocabulary,
-        context=_context(text_config),
+        context=context_of(text_config),
         wiring=wiring,
     )
 
@@ -312,7 +320,7 @@ def _entrance(module: Any) -> torch.device:
     return torch.device("cpu") if device.type == "meta" else device
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Silence transformers' log messages and progress bars: the screen belongs to lenstui."""
     from transformers.utils import logging
 
@@ -326,7 +334,7 @@ def wiring_ids(tokenizer: Any, vocabulary: int) -> Tensor:
     return torch.tensor([ids if len(ids) > 1 else [0, 1]])
 
 
-def _context(config: Any) -> int | None:
+def context_of(config: Any) -> int | None:
     """Return the most columns that the model reads, from the first config key that names them."""
     for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"):
         value = getattr(config, key, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lenstui.model.gguf import SUFFIX
+from lenstui.support.errors import LensError
 
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
@@ -13,6 +14,16 @@ BUNDLED_MODEL = "bundled model"
 def looks_like_a_path(name: str) -> bool:
     """Return whether a name can only be a path, not a name on the hub."""
     return name.startswith(("/", ".", "~")) or name.endswith("/") or name.count("/") > 1
+
+
+def check_hub_name(name: str) -> None:
+    """Refuse a model on this machine where only one on the hub will do.
+
+    Raises:
+        LensError: if the name is a path, a file or a folder.
+    """
+    if looks_like_a_path(name) or name.lower().endswith(SUFFIX) or _is_there(name):
+        raise LensError(f"--remote is for a model that NDIF has, named OWNER/NAME as on the hub, not {name}.")
 
 
 def split_revision(text: str) -> tuple[str, str | None]:

@@ -47,13 +47,14 @@ class Pretrained:
     trusted: bool
 
     @classmethod
-    def read(cls, place: Path, name: str, *, trusted: bool = False) -> Pretrained:
+    def read(cls, place: Path, name: str, *, trusted: bool = False, with_weights: bool = True) -> Pretrained:
         """Read the configuration of a causal LM, and refuse any other kind of model by name.
 
         Args:
             place: a folder or a GGUF file.
             name: the model's name for messages.
             trusted: whether to run Python code that comes with the model, if it needs that.
+            with_weights: whether the weights are among the files, against which the configuration is checked.
 
         Raises:
             LensError: if the files cannot be read or used; one line that says what to do.
@@ -75,7 +76,8 @@ class Pretrained:
             _check_direction(raw, name)
         else:
             _check_kind(raw, name)
-        check_claims(raw, place)
+        if with_weights:
+            check_claims(raw, place)
         return cls(place, name, _understood(place, trusted=runs_code), runs_code, trusted)
 
     @property

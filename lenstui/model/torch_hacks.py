@@ -7,6 +7,9 @@ are used in this module alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -47,3 +50,20 @@ def cpu_is_fast_in_bfloat16() -> bool:
     Noticed by `test_the_cpu_can_be_asked_for_bfloat16` in `tests/model/test_torch_hacks.py`.
     """
     return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def shapes_alone() -> Iterator[None]:
+    """A context in which tensors have shapes and no numbers, so that a model without weights can be run.
+
+    Why: a model on the meta device runs too, but not where its code looks at a number, as transformers does
+    for the mask of attention; it asks whether tensors are fake, and there is no public name for that mode.
+
+    Noticed by `test_the_parts_are_found_without_weights` in `tests/model/test_remote.py`.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    shapes = ShapeEnv(assume_static_by_default=True)
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=shapes):
+        yield

@@ -18,9 +18,10 @@ def final_divergences(
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield KL(first ‖ side) of the final distributions, nats, `[cols]`, with the place of the side.
 
-    Left out are sides with a prompt of their own, and those with the model and the edits of the first side,
-    whose final distributions are the same. Where the vocabularies are not of the same size, as one is padded,
-    both distributions are those over the tokens that both have.
+    Left out are sides with a prompt of their own, those with the model and the edits of the first side, whose
+    final distributions are the same, and those of which either model's logits stay elsewhere. Where the
+    vocabularies are not of the same size, as one is padded, both distributions are those over the tokens that
+    both have.
 
     Args:
         sides: the sides.
@@ -35,6 +36,8 @@ def final_divergences(
     of_runs: dict[tuple[object, ...], FloatArray] = {}
     for place, side in enumerate(sides.sides):
         if side.text is not None or side.run == sides.first.run:
+            continue
+        if sides.first.model.remote is not None or side.model.remote is not None:
             continue
         if side.run not in of_runs:
             against = Against(side_model(side, prompts[place], asked), {})

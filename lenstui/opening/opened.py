@@ -65,7 +65,8 @@ class Opened:
         """All remarks on the model and its lenses for the user, the most important first."""
         own = (remark for lens in self.fitted for remark in lens.remarks)
         said = (remark for remark in (self.reason, self.lens_remark) if remark is not None)
-        return (*said, *self.warnings.values(), *own)
+        of_remote = () if self.model.remote is None else self.model.remote.remarks
+        return (*said, *of_remote, *self.warnings.values(), *own)
 
     def lens(self, kind: str) -> Lens | None:
         """Return the lens of a kind: the fitted one in use, or one that needs no fit; None for none."""
@@ -137,6 +138,8 @@ def open_model(
     Raises:
         LensError: if the model or the lens cannot be opened; one line that says what to do.
     """
+    if start.remote:
+        return _open_remotely(start, on_stage, should_stop)
     on_stage("looking for the model")
 
     from lenstui.opening.found_model import find_model
@@ -182,6 +185,47 @@ def open_model(
     return with_bundled_jacobian_lens(opened) if start.jacobian else opened
 
 
+def _open_remotely(start: Start, on_stage: Callable[[str], None], should_stop: Callable[[], bool]) -> Opened:
+    """Open a model whose weights are on NDIF, and the lenses that are named.
+
+    What is wrong with the key, the service or the name is found out before anything heavy is imported.
+    """
+    from lenstui.model.hub import find_without_weights
+    from lenstui.model.name import check_hub_name
+    from lenstui.model.ndif import Service, check_protocol
+
+    assert start.model is not None
+    check_hub_name(start.model)
+    service = Service.of_environment()
+    on_stage(f"asking {service.name}")
+    deployment, versions = service.deployment(start.model, start.revision), service.versions()
+    check_protocol(service, versions)
+    place = find_without_weights(
+        deployment.name,
+        start.revision,
+        lambda progress: on_stage(f"{DOWNLOADING} {progress.text}"),
+        should_stop,
+    )
+    on_stage("importing torch and transformers")
+    from lenstui.lens.compatibility import fit_warning
+    from lenstui.lens.formats.own import open_lens
+    from lenstui.model.remote_load import open_remote
+
+    named = [open_lens(path) for path in start.lenses]
+    model = open_remote(
+        deployment,
+        place,
+        service,
+        versions,
+        revision=start.revision,
+        on_stage=on_stage,
+    )
+    opened = Opened(model, place=place, start=start)
+    for lens in named:
+        opened = opened.with_lens(lens, fit_warning(lens, model))
+    return opened
+
+
 def _from_memory(found: FoundModel, start: Start, at_hand: Iterable[Opened]) -> Model | None:
     """Return a model or an adapted one made of weights in memory; None where these have to be loaded."""
     from lenstui.model.load import with_adapter
@@ -189,7 +233,9 @@ def _from_memory(found: FoundModel, start: Start, at_hand: Iterable[Opened]) -> 
     for opened in at_hand:
         model = opened.model.clean
         is_other = found.adapter is not None or model.adapter is not None
-        if not is_other or opened.place != found.choice.path or _how(opened.start) != _how(start):
+        if not is_other or model.remote is not None or opened.place != found.choice.path:
+            continue
+        if _how(opened.start) != _how(start):
             continue
         base = model if model.base is None else model.base
         if (base.name, base.revision) != (found.choice.name, found.revision):
@@ -307,15 +353,18 @@ def source_of(opened: Opened, lenses: Sequence[Lens], reading: Reading | None = 
         sublayers=reading is not None and reading.sublayers,
         words_only=reading is not None and reading.words_only,
         wiring=tuple(check.worst for check in model.wiring),
-        device=str(model.device),
+        device=str(model.device) if model.remote is None else model.remote.place,
         edits=model.edits,
         edit_lens=model.edit_lens,
         versions=_versions(model),
+        service="" if model.remote is None else model.remote.service,
     )
 
 
 def _versions(model: Model) -> tuple[tuple[str, str], ...]:
     """Return the versions of the packages that a model's numbers come from, by name."""
+    if model.remote is not None:
+        return tuple(model.remote.versions.items())
     names = ("torch", "transformers", *(["peft"] if model.adapter is not None else []))
     return tuple((name, str(import_module(name).__version__)) for name in names)
 

@@ -142,6 +142,7 @@ class Source:
             where none has.
         adapter: the adapter that the model was under, if any.
         beside: the second model, where two stand side by side.
+        service: what has the model's weights, `NDIF (api.ndif.us)`; empty where they are here.
     """
 
     model: str
@@ -160,6 +161,12 @@ class Source:
     edit_lens: str = ""
     adapter: AdapterSource | None = None
     beside: Beside | None = None
+    service: str = ""
+
+    @property
+    def ran(self) -> str:
+        """The dtype of the weights, and what has them if they are elsewhere: `bfloat16 on NDIF (…)`."""
+        return f"{self.dtype} on {self.service}" if self.service else self.dtype
 
     @property
     def title(self) -> str:

@@ -13,7 +13,7 @@ from lenstui.lens.logit import LogitLens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.readout.cells import Cells
-from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_rows, stack
+from lenstui.readout.reduction import DIVERGENCES, final_of, nothing, reduce_rows, stack
 from lenstui.readout.streams import Streams, rows_to_read
 
 
@@ -113,7 +113,7 @@ def _compared(first: Tensor, second: Tensor, next_ids: Tensor) -> dict[str, Tens
     shared = min(first.shape[-1], second.shape[-1])
     first, second = first[:, :shared].to(second.device), second[:, :shared]
     are_same = (first == second).all(-1)
-    (numbers,) = reduce_rows(second[None], Final.of(first, next_ids), 1, ())
+    (numbers,) = reduce_rows(second[None], final_of(first, next_ids), 1, ())
     for name in DIVERGENCES:  # of what is the same they are 0, and the computed ones are rounding
         numbers[name] = numbers[name].masked_fill(are_same, 0.0)
     return numbers

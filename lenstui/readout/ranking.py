@@ -13,8 +13,8 @@ from lenstui.model.load import Model
 from lenstui.model.rows import Row
 from lenstui.model.tokens import Prompt
 from lenstui.readout.cells import Ranking
-from lenstui.readout.likeliest import top_tokens, top_tokens_among
-from lenstui.readout.reduction import is_number
+from lenstui.readout.reduction import ranked
+from lenstui.readout.remote import rank_remotely
 from lenstui.readout.streams import Streams
 from lenstui.readout.word_filter import word_ids
 
@@ -48,35 +48,21 @@ def rank_cell(
         LensError: if a lens does not fit the model, the blocks cannot be taken apart, or no token is a word.
     """
     lenses = lenses_for(model, with_logit_lens(lens, final_norm=final_norm))
-    streams = Streams.of(model, prompt.ids, lenses, [row])
-    columns = slice(column, column + 1)
     words = word_ids(model) if words_only else None
     is_last = row.part is None and row.h == model.num_blocks
+    if model.remote is not None:
+        of_lenses = rank_remotely(model, prompt.ids, lenses, row, column, count=count, words=words)
+        return {key: _ranking(numbers) for key, numbers in of_lenses.items()}
+    streams = Streams.of(model, prompt.ids, lenses, [row])
+    columns = slice(column, column + 1)
     with torch.inference_mode():
         return {
-            key: _ranking(streams.logits(each, row, columns), count, words)
+            key: _ranking(ranked(streams.logits(each, row, columns), count, words))
             for key, each in zip(lens_keys(lenses), lenses, strict=True)
             if is_last or each.reads(row)
         }
 
 
-def _ranking(logits: Tensor, count: int, words: Tensor | None) -> Ranking:
-    """Return the ranking of one cell's logits, `[1, vocabulary]`, with probabilities in float64.
-
-    Args:
-        logits: the logits.
-        count: the number of tokens.
-        words: the ids of the tokens to rank, ascending; None for all.
-    """
-    most = count if bool(is_number(logits).all()) else 0
-    top, ids = top_tokens(logits, most) if words is None else top_tokens_among(logits, words, most)
-    total = logits.cpu().double().logsumexp(-1)
-    # As many logits are greater than a token's own as are smaller among the negative ones.
-    ranks = torch.searchsorted((-logits[0]).sort().values, -top[0])
-    top = top[0].float().cpu()
-    return Ranking(
-        ids=ids[0].to(torch.int32).cpu().numpy(),
-        logits=top.numpy(),
-        probs=(top.double() - total).exp().numpy(),
-        ranks=ranks.to(torch.int32).cpu().numpy(),
-    )
+def _ranking(numbers: Mapping[str, Tensor]) -> Ranking:
+    """Return the ranking of the numbers of `ranked`."""
+    return Ranking(**{name: of_tokens.numpy() for name, of_tokens in numbers.items()})

@@ -103,6 +103,8 @@ class Reading:
             reasons["rows"] = str(error)
         if not self.final_norm and not allowed.final_norm:
             reasons["final_norm"] = "This model has no final norm to pass over."
+        if self.sublayers and not allowed.weights:
+            reasons["sublayers"] = "The weights are elsewhere: blocks cannot be taken apart."
         if self.chat and not allowed.chat:
             reasons["chat"] = "This tokenizer has no chat template."
         elif self.chat and self.bos is not None:

@@ -1,10 +1,14 @@
-"""Reduction of logits to the numbers of cells, some rows of a tile at a time."""
+"""Reduction of logits to the numbers of cells, some rows of a tile at a time.
+
+`final_of`, `reduce_rows` and all that they call are plain functions of tensors: a model's service runs them
+where the weights are (`readout/remote`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -12,20 +16,20 @@ from torch import Tensor
 
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, Cells
 from lenstui.readout.likeliest import top_tokens, top_tokens_among
-from lenstui.readout.vocabulary_sums import VocabularySums, slices
+from lenstui.readout.vocabulary_sums import slices, vocabulary_sums
 
 _LOWEST = torch.finfo(torch.float32).min
 DIVERGENCES = ("kl", "js")  # from the final distribution, and so 0 in the last row
 _AGAINST_FINAL = {*DIVERGENCES, "final_rank"}  # missing in a column without a final distribution
 
 
-@dataclass(frozen=True, eq=False)
-class Final:
+class Final(TypedDict):
     """The final distribution and the next tokens of a tile, with which every row is compared.
 
     Attributes:
         probs: the final distribution, `[cols, vocabulary]`.
-        neg_entropy: its `Σ p log p`, `[cols]`.
+        neg_entropy: its `Σ p log p`, `[cols]`; not finite in a column without a final distribution, whose
+            logits have a NaN or +inf among them, or are all -inf.
         top1: its likeliest token, `[cols]`.
         next_ids: the prompt's next token, `[cols]`, or one fewer in the prompt's last tile.
     """
@@ -35,27 +39,22 @@ class Final:
     top1: Tensor
     next_ids: Tensor
 
-    @classmethod
-    def of(cls, logits: Tensor, next_ids: Tensor) -> Final:
-        """Return the final distribution of the model's own logits, `[cols, vocabulary]`."""
-        top1 = top_tokens(logits, 1)[1][:, 0]
-        probs = torch.empty_like(logits, dtype=torch.float32)
-        neg_entropy = probs.new_empty(len(logits))
-        for part in slices(logits):
-            log_probs = logits[part].float().log_softmax(-1)
-            of_part = torch.exp(log_probs, out=probs[part])
-            # The float32 sum is off 1 by 1e-5, which would change a KL of 40 nats in its fourth digit.
-            total = of_part.sum(-1, keepdim=True)
-            of_part /= total
-            log_probs -= total.log()
-            # 0 · -inf is 0 here: a head may mask tokens out.
-            neg_entropy[part] = torch.linalg.vecdot(of_part, log_probs.clamp_(min=_LOWEST))
-        return cls(probs, neg_entropy, top1, next_ids)
 
-    @property
-    def is_number(self) -> Tensor:
-        """Whether each column has a final distribution, `[cols]`: its logits are finite, or forbid tokens."""
-        return self.neg_entropy.isfinite()
+def final_of(logits: Tensor, next_ids: Tensor) -> Final:
+    """Return the final distribution of the model's own logits, `[cols, vocabulary]`."""
+    top1 = top_tokens(logits, 1)[1][:, 0]
+    probs = torch.empty_like(logits, dtype=torch.float32)
+    neg_entropy = probs.new_empty(len(logits))
+    for part in slices(logits):
+        log_probs = logits[part].float().log_softmax(-1)
+        of_part = torch.exp(log_probs, out=probs[part])
+        # The float32 sum is off 1 by 1e-5, which would change a KL of 40 nats in its fourth digit.
+        total = of_part.sum(-1, keepdim=True)
+        of_part /= total
+        log_probs -= total.log()
+        # 0 · -inf is 0 here: a head may mask tokens out.
+        neg_entropy[part] = torch.linalg.vecdot(of_part, log_probs.clamp_(min=_LOWEST))
+    return {"probs": probs, "neg_entropy": neg_entropy, "top1": top1, "next_ids": next_ids}
 
 
 def reduce_rows(
@@ -79,25 +78,27 @@ def reduce_rows(
             not a number.
     """
     rows, columns, _ = logits.shape
-    following = len(final.next_ids)  # the prompt's last column has no next token
+    following = len(final["next_ids"])  # the prompt's last column has no next token
     pin_ids = torch.tensor(pins, dtype=torch.long, device=logits.device).expand(columns, -1)
-    next_ids = _pad(final.next_ids, columns, 0)
-    followed = torch.cat([final.top1[:, None], next_ids[:, None], pin_ids], dim=1)  # [cols, 2 + pins]
+    next_ids = _pad(final["next_ids"], columns, 0)
+    followed = torch.cat([final["top1"][:, None], next_ids[:, None], pin_ids], dim=1)  # [cols, 2 + pins]
     own = logits.gather(2, followed.expand(rows, -1, -1)).float()  # [rows, cols, 2 + pins]
-    over = VocabularySums.of(logits, final.probs, own, sums)
+    over = vocabulary_sums(logits, final["probs"], own, sums)
     cells = logits.flatten(0, 1)  # [rows · cols, vocabulary]
-    best_logits, best_ids = top_tokens(cells, top_k, over.maxima.flatten(0, 1))
+    best_logits, best_ids = top_tokens(cells, top_k, over["maxima"].flatten(0, 1))
     top1 = best_ids[:, 0]
     if words is not None:
         best_logits, best_ids = top_tokens_among(cells, words, top_k)
     top_ids, top_logits = (each.view(rows, columns, -1) for each in (best_ids, best_logits.float()))
 
     # Less the largest logit, every sum is of moderate numbers: float32 keeps 1e-5 nats.
-    log_total = over.total.log()
-    log_normalizer = (log_total + over.peak)[..., None]
-    entropy = log_total - over.weighted / over.total
-    kl = final.neg_entropy - over.cross + log_total
-    js = (final.neg_entropy - entropy - over.mixed) / 2 + math.log(2)  # H(m) - (H(p) + H(q)) / 2, p + q = 2m
+    log_total = over["total"].log()
+    log_normalizer = (log_total + over["peak"])[..., None]
+    entropy = log_total - over["weighted"] / over["total"]
+    kl = final["neg_entropy"] - over["cross"] + log_total
+    js = (final["neg_entropy"] - entropy - over["mixed"]) / 2 + math.log(
+        2
+    )  # H(m) - (H(p) + H(q)) / 2, p + q = 2m
     log_probs = own - log_normalizer
     numbers = {
         "top1": top1.view(rows, columns),
@@ -107,15 +108,39 @@ def reduce_rows(
         "entropy": entropy.clamp_(min=0),
         "kl": kl.clamp_(min=0),
         "js": js.clamp_(0, math.log(2)),
-        "final_rank": over.greater[..., 0],
+        "final_rank": over["greater"][..., 0],
         "next_logprob": _pad(log_probs[:, :following, 1], columns, float("nan")),
-        "next_rank": _pad(over.greater[:, :following, 1], columns, -1),
+        "next_rank": _pad(over["greater"][:, :following, 1], columns, -1),
         "pin_logits": own[..., 2:],
         "pin_logprobs": log_probs[..., 2:],
-        "pin_ranks": over.greater[..., 2:],
+        "pin_ranks": over["greater"][..., 2:],
     }
-    masked = _without_what_is_none(numbers, over.total.isfinite(), final.is_number)
+    masked = _without_what_is_none(numbers, over["total"].isfinite(), final["neg_entropy"].isfinite())
     return [{name: of_rows[row] for name, of_rows in masked.items()} for row in range(rows)]
+
+
+def ranked(logits: Tensor, count: int, words: Tensor | None) -> dict[str, Tensor]:
+    """Return the likeliest tokens of one cell, best first: `ids`, `logits`, `probs` and `ranks`, `[k]`.
+
+    There are none where the cell is not a number. Probabilities are in float64.
+
+    Args:
+        logits: the cell's, `[1, vocabulary]`.
+        count: the number of tokens; fewer where there are fewer.
+        words: the ids of the tokens to rank, ascending; None for all.
+    """
+    most = count if bool(is_number(logits).all()) else 0
+    top, ids = top_tokens(logits, most) if words is None else top_tokens_among(logits, words, most)
+    total = logits.cpu().double().logsumexp(-1)
+    # As many logits are greater than a token's own as are smaller among the negative ones.
+    ranks = torch.searchsorted((-logits[0]).sort().values, -top[0])
+    of_top = top[0].float().cpu()
+    return {
+        "ids": ids[0].to(torch.int32).cpu(),
+        "logits": of_top,
+        "probs": (of_top.double() - total).exp(),
+        "ranks": ranks.to(torch.int32).cpu(),
+    }
 
 
 def is_number(logits: Tensor) -> Tensor:

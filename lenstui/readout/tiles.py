@@ -13,9 +13,11 @@ from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, is_whole_stream, stream_places
 from lenstui.model.tokens import Prompt, encode
+from lenstui.readout.at_once import cells_at_once
 from lenstui.readout.cells import Cells, FloatArray, IntArray, Tile, crystallization_rows
 from lenstui.readout.pins import Pin
-from lenstui.readout.reduction import DIVERGENCES, Final, nothing, reduce_rows, stack
+from lenstui.readout.reduction import DIVERGENCES, final_of, nothing, reduce_rows, stack
+from lenstui.readout.remote import read_remotely
 from lenstui.readout.streams import Streams, rows_to_read
 from lenstui.readout.word_filter import word_ids
 from lenstui.readout.words import WordReading, read_words
@@ -27,10 +29,6 @@ Watch = Callable[[Streams, str, Row, slice, Tensor], None]
 other, as they are read: with the streams, the key of the lens, the row and the columns. The last row, which
 is the same by every lens, comes once. The logits are not to be changed."""
 
-# Logits that there are at once, in bytes and in cells: enough for an efficient product, and little memory.
-_LOGITS_BYTES = {"cpu": 64 << 20}
-_LOGITS_BYTES_ACCELERATOR = 256 << 20
-_MOST_CELLS = 256
 _MOST_COLUMNS = 128  # of a tile
 # Of the final distributions of those columns of a tile that are read in all rows before the next ones are:
 # they stay in a CPU's cache meanwhile.
@@ -205,9 +203,24 @@ def read_tiles(
         raise LensError(f"There is no token {wrong[0]}: the vocabulary has ids 0 … {model.vocabulary - 1}.")
     chosen = rows_to_read(model, rows, sublayers=sublayers)
     words = word_ids(model) if words_only else None
+    wanted = range(len(prompt.ids)) if columns is None else columns
+    if model.remote is not None:
+        if sublayers or sums is not None or watch is not None:
+            raise model.remote.refuse("To take blocks apart, or to look at all logits,")
+        yield from read_remotely(
+            model,
+            prompt.ids,
+            lenses,
+            chosen,
+            top_k=top_k,
+            pins=tuple(pins),
+            words=words,
+            columns=wanted,
+            first=first,
+        )
+        return
     ids = torch.tensor(prompt.ids, device=model.device)
     streams = Streams.of(model, prompt.ids, lenses, chosen)
-    wanted = range(len(prompt.ids)) if columns is None else columns
     width = _tile_width(model)
     # Rows that are not read together want wide runs: each goes through the head's matrix by itself.
     run = width if watch is not None or any(row.part for row in chosen) else _run_width(model)
@@ -233,8 +246,7 @@ def read_tiles(
 
 def _cells_at_once(model: Model) -> int:
     """Return the number of cells whose logits there are at once."""
-    size = _LOGITS_BYTES.get(model.device.type, _LOGITS_BYTES_ACCELERATOR)
-    return max(8, min(_MOST_CELLS, size // (model.dtype.itemsize * model.vocabulary)))
+    return cells_at_once(model.device.type, model.dtype.itemsize, model.vocabulary)
 
 
 def _tile_width(model: Model) -> int:
@@ -295,7 +307,7 @@ def _read_run(
             len(group), len(normed) // len(group), -1
         )  # [rows, cols, vocabulary]
         if final is None:
-            final = Final.of(logits[0], next_ids)
+            final = final_of(logits[0], next_ids)
             left_over = streams.left_over(columns, logits[0])
         if watch is not None:
             for (key, _, row), of_row in zip(group, logits, strict=True):
@@ -307,7 +319,7 @@ def _read_run(
     last_cells, *others = read
     # The divergence of a distribution from itself is exactly 0; the computed one is rounding.
     for name in DIVERGENCES:
-        last_cells[name] = last_cells[name].masked_fill(final.is_number, 0.0)
+        last_cells[name] = last_cells[name].masked_fill(final["neg_entropy"].isfinite(), 0.0)
     each = iter(others)
 
     def read_row(lens: Lens, row: Row) -> Mapping[str, Tensor]:

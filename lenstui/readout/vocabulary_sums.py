@@ -3,13 +3,15 @@
 Memory is slower than arithmetic. Each slice of a few columns is brought into the cache once, and everything
 is made of it there, in a few buffers that all slices use again. Powers are those of 2, which PyTorch computes
 three times as fast as those of e.
+
+These are plain functions of tensors: a model's service runs them where the weights are (`readout/remote`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -27,8 +29,7 @@ _LOG2_E = 1 / math.log(2)
 _LEAST = -100.0
 
 
-@dataclass(frozen=True, eq=False)
-class VocabularySums:
+class VocabularySums(TypedDict):
     """Sums over the vocabulary for some rows of a tile; `z` are the logits, `p` the final distribution.
 
     A cell is not a number where `total` is not finite: its logits have a NaN or +inf among them, or are all
@@ -52,40 +53,48 @@ class VocabularySums:
     cross: Tensor
     mixed: Tensor
 
-    @classmethod
-    def of(cls, logits: Tensor, probs: Tensor, own: Tensor, sums: Tensor | None = None) -> VocabularySums:
-        """Go through the logits of some rows once.
 
-        Args:
-            logits: `[rows, cols, vocabulary]`.
-            probs: the final distribution, `[cols, vocabulary]`, float32.
-            own: the logits of the tokens to rank, `[rows, cols, tokens]`.
-            sums: what the distributions are added to, `[rows, vocabulary]`, if anything.
-        """
-        rows, columns, vocabulary = logits.shape
-        width = _slice_width(probs)  # in cells: of one column in some rows, or of some columns in all rows
-        buffers = [probs.new_empty(min(width, rows * columns) * vocabulary) for _ in range(3)]
-        joined = [
-            [
-                _of_slice(
-                    logits[of_rows, of_columns],
-                    probs[of_columns],
-                    own[of_rows, of_columns],
-                    buffers,
-                    None if sums is None else sums[of_rows],
-                )
-                for of_rows in _runs(rows, width)
-            ]
-            for of_columns in _runs(columns, max(1, width // rows))
+def vocabulary_sums(logits: Tensor, probs: Tensor, own: Tensor, sums: Tensor | None = None) -> VocabularySums:
+    """Go through the logits of some rows once.
+
+    Args:
+        logits: `[rows, cols, vocabulary]`.
+        probs: the final distribution, `[cols, vocabulary]`, float32.
+        own: the logits of the tokens to rank, `[rows, cols, tokens]`.
+        sums: what the distributions are added to, `[rows, vocabulary]`, if anything.
+    """
+    rows, columns, vocabulary = logits.shape
+    width = _slice_width(probs)  # in cells: of one column in some rows, or of some columns in all rows
+    buffers = [probs.new_empty(min(width, rows * columns) * vocabulary) for _ in range(3)]
+    joined = [
+        [
+            _of_slice(
+                logits[of_rows, of_columns],
+                probs[of_columns],
+                own[of_rows, of_columns],
+                buffers,
+                None if sums is None else sums[of_rows],
+            )
+            for of_rows in _runs(rows, width)
         ]
-        by_column = [map(torch.cat, zip(*parts, strict=True)) for parts in joined]
-        numbers = [torch.cat(parts, dim=1) for parts in zip(*by_column, strict=True)]
-        maxima, greater, peak, total, weighted, cross, mixed = numbers
-        unclear = cross.isnan() & total.isfinite()
-        if bool(unclear.any()):  # 0 · -inf is 0 here
-            z, p = logits[unclear].float(), probs.expand_as(logits)[unclear]
-            cross[unclear] = torch.where(p > 0, p * (z - peak[unclear][:, None]), 0.0).sum(-1) * _LOG2_E
-        return cls(maxima, greater.int(), peak, total, weighted / _LOG2_E, cross / _LOG2_E, mixed)
+        for of_columns in _runs(columns, max(1, width // rows))
+    ]
+    by_column = [map(torch.cat, zip(*parts, strict=True)) for parts in joined]
+    numbers = [torch.cat(parts, dim=1) for parts in zip(*by_column, strict=True)]
+    maxima, greater, peak, total, weighted, cross, mixed = numbers
+    unclear = cross.isnan() & total.isfinite()
+    if bool(unclear.any()):  # 0 · -inf is 0 here
+        z, p = logits[unclear].float(), probs.expand_as(logits)[unclear]
+        cross[unclear] = torch.where(p > 0, p * (z - peak[unclear][:, None]), 0.0).sum(-1) * _LOG2_E
+    return {
+        "maxima": maxima,
+        "greater": greater.int(),
+        "peak": peak,
+        "total": total,
+        "weighted": weighted / _LOG2_E,
+        "cross": cross / _LOG2_E,
+        "mixed": mixed,
+    }
 
 
 def _of_slice(

@@ -152,6 +152,8 @@ def _why_not(model: Model, reading: WordReading) -> str:
     count, unknown = len(reading.ids), getattr(model.tokenizer, "unk_token_id", None)
     if not count or unknown in reading.ids:
         return f"The tokenizer has no token for a part of {reading.word!r}."
+    if model.remote is not None:
+        return f"Words of several tokens are not read on {model.remote.service}."
     if max(reading.ids) >= model.known_ids:
         return f"The tokenizer has more tokens than the model, and cuts {reading.word!r} into one of these."
     if model.context is not None and reading.column + count > model.context:

@@ -4,12 +4,17 @@ Only a regular file or a new name is ever replaced. A symbolic link stays a link
 made where there is none. A device, a pipe or a socket is never replaced by a file. Results may be written
 into an existing one (`-o /dev/null`, `-o /dev/stdout`, `-o >(gzip > out.gz)`): it is opened and gets the
 bytes as they come. Lenses, checkpoints and settings have to be regular files.
+
+The bytes are first in a part beside the file, which is locked as long as somebody writes it. A part that a
+killed program left is removed when the same name is written again.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +24,9 @@ from lenstui.support.errors import LensError
 
 _NAME = 40  # characters of the file's name in the temporary file's name: a name may have 255 bytes
 _MOST_LINKS = 40  # the kernel's own limit
+_PART = "lenstui-part"
+_NEW = 60.0  # seconds in which a part may not be locked yet
+_OLD = 24 * 3600.0  # seconds after which nobody writes a part, where no lock can say so
 
 
 def check_place(file: Path, *, special: bool = False) -> None:
@@ -105,11 +113,13 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
     permissions = None
     if not private and target.exists():
         permissions = stat.S_IMODE(target.stat().st_mode)
-    part = target.with_name(f".{target.name[:_NAME]}.{os.urandom(4).hex()}")
+    _remove_left(target)
+    part = target.with_name(f".{target.name[:_NAME]}.{os.urandom(4).hex()}.{_PART}")
     mode = 0o600 if private else 0o666
     try:
         # x: the name must be new, so that no link or file placed there by others is followed or overwritten.
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
+            _lock(out.fileno())
             yield out
             out.flush()
             if permissions is not None:
@@ -121,6 +131,43 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
     finally:
         with suppress(OSError):  # a folder that cannot be written has nothing to tidy up
             part.unlink(missing_ok=True)
+
+
+def _remove_left(target: Path) -> None:
+    """Remove the parts of a file that killed programs left, and no other file."""
+    parts = re.compile(rf"\.{re.escape(target.name[:_NAME])}\.[0-9a-f]{{8}}\.{_PART}")
+    with suppress(OSError):  # opening the new part says what is wrong with the folder
+        for file in target.parent.iterdir():
+            if parts.fullmatch(file.name) and _is_left(file):
+                file.unlink(missing_ok=True)
+
+
+def _is_left(part: Path) -> bool:
+    """Return whether nobody writes a part any more."""
+    try:
+        if not stat.S_ISREG(part.lstat().st_mode):  # not one of ours
+            return False
+        number = os.open(part, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:  # gone, or another user's
+        return False
+    try:
+        age = time.time() - os.fstat(number).st_mtime
+        return age > _NEW and _lock(number, otherwise=age > _OLD)
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, *, otherwise: bool = False) -> bool:
+    """Lock an open file until it is closed; False where another one has it, `otherwise` where none can."""
+    try:
+        import fcntl  # not on Windows
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # not every file system knows locks
+        return otherwise
+    return True
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class Start:
         jacobian: whether the bundled model's Jacobian lens is opened too, unless `lenses` has another one.
         again: what is known of the model from before, for whatever the user did not specify.
         turns: the turns of a chat to read in place of a text, if any.
+        remote: whether the weights of `model` are on NDIF, and stay there.
     """
 
     prompt: str | None = None
@@ -75,6 +76,7 @@ class Start:
     again: Again | None = None
     adapter: str | None = None
     turns: Conversation | None = None
+    remote: bool = False
 
     @property
     def typed(self) -> str | Conversation | None:

@@ -17,7 +17,7 @@ from textual.screen import Screen
 from lenstui.support.errors import named_line
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
-from lenstui.tui.shared.nothing_yet import NO_MODEL
+from lenstui.tui.shared.nothing_yet import NO_MODEL, elsewhere
 from lenstui.tui.signals import Signals
 
 if TYPE_CHECKING:
@@ -305,8 +305,16 @@ class Program:
 
         self.ask(late("AskTrace")(asked, columns, clean_is, history=self.history), answered)
 
+    def _is_elsewhere(self) -> bool:
+        """Tell the user, and return, that the open model's weights are not here, if so."""
+        if reason := elsewhere(self.model):
+            self.tell(reason)
+        return bool(reason)
+
     def open_evaluation(self) -> None:
         """Show the evaluation of a model on screen, or ask for one where there is none."""
+        if self._is_elsewhere():
+            return
         screen = self.evaluation
         if screen is not None and screen.is_about(self.evaluations.offered):
             self._show_evaluation()
@@ -342,6 +350,8 @@ class Program:
 
     def open_scan(self) -> None:
         """Show the screen of error analysis, which keeps what was found."""
+        if self._is_elsewhere():
+            return
         if self.scan is None:
             self.scan = late("Scan")(self)
             self._app.install_screen(self.scan, "scan")
@@ -519,6 +529,8 @@ class Program:
 
     def open_prompt_sets(self) -> None:
         """Show the screen of prompt sets, which keeps the cases that were read."""
+        if self._is_elsewhere():
+            return
         if self.prompt_sets is None:
             self.prompt_sets = late("PromptSets")(self)
             self._app.install_screen(self.prompt_sets, "prompts")
@@ -526,6 +538,8 @@ class Program:
 
     def open_training(self) -> None:
         """Show the training screen, which keeps the typed options."""
+        if self._is_elsewhere():
+            return
         if self.train is None:
             self.train = late("Train")(self)
             self._app.install_screen(self.train, "train")

@@ -60,6 +60,16 @@ def test_a_download_is_found_in_the_cache_when_the_hub_is_gone(
     assert theirs == str(folder / "config.json")
 
 
+def test_a_model_that_runs_elsewhere_needs_no_weights(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = hub.find_without_weights(NAME)
+    assert {file.name for file in folder.iterdir()} == NEEDED - {"model.safetensors"}
+    assert hub.find_local(NAME) is None
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert hub.find_without_weights(NAME) == folder
+    with pytest.raises(LensError, match="The tokenizer of other/one is not in the cache"):
+        hub.find_without_weights("other/one")
+
+
 def test_a_sharded_download_is_whole(fake: FakeHub) -> None:
     weights = {f"model-0000{i}-of-00002.safetensors": bytes([i]) * 9 for i in (1, 2)}
     fake.files = {k: v for k, v in FILES.items() if k != "model.safetensors"} | weights

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lenstui.lens import load, read
-from lenstui.readout.reduction import Final, reduce_rows
+from lenstui.readout.reduction import final_of, reduce_rows
 from lenstui.support.paths import bundled_model
 from tests.by_hand import naive
 from tests.tiny.families import FAMILIES
@@ -34,7 +34,7 @@ def random_logits(seed: int) -> Tensor:
 
 
 def divergence(row: Tensor, final: Tensor) -> np.ndarray:
-    against = Final.of(final.clone(), torch.zeros(COLUMNS - 1, dtype=torch.long))
+    against = final_of(final.clone(), torch.zeros(COLUMNS - 1, dtype=torch.long))
     return reduce_rows(row[None], against, 1, ())[0]["js"].numpy()
 
 

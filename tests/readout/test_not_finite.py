@@ -39,7 +39,7 @@ from lenstui.model.tokens import encode
 from lenstui.readout.cells import NOT_A_NUMBER, NOT_READ, agreement, crystallization_rows
 from lenstui.readout.likeliest import top_tokens
 from lenstui.readout.ranking import rank_cell
-from lenstui.readout.reduction import Final, reduce_rows, stack
+from lenstui.readout.reduction import final_of, reduce_rows, stack
 from tests.by_hand import naive
 from tests.tiny.families import FAMILIES, random_model
 from tests.tiny.overflowing import EARLY, LATE, LOUD, NAN, finite, loud_id, overflowing
@@ -68,7 +68,7 @@ def random_logits(seed: int) -> Tensor:
 
 def reduced(row: Tensor, final: Tensor, top_k: int = 3) -> Cells:
     """One row, and the last one."""
-    against = Final.of(final.clone(), torch.arange(COLUMNS - 1))
+    against = final_of(final.clone(), torch.arange(COLUMNS - 1))
     return stack(reduce_rows(torch.stack([row, final]), against, top_k, PINS))
 
 

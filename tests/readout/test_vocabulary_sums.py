@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
-from lenstui.readout import vocabulary_sums
+from lenstui.readout import vocabulary_sums as module
 from lenstui.readout.likeliest import block_maxima, top_tokens
-from lenstui.readout.vocabulary_sums import VocabularySums, log_of
+from lenstui.readout.vocabulary_sums import log_of, vocabulary_sums
 
 ROWS, COLUMNS, VOCABULARY = 5, 7, 300
 TOKENS = 3
@@ -37,9 +40,9 @@ def test_they_are_what_they_are_defined_to_be(
     cells: int, logits: Tensor, probs: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slices of some rows of one column, of all rows of one or several, and all together."""
-    monkeypatch.setattr(vocabulary_sums, "_SLICE_BYTES", cells * 4 * VOCABULARY // torch.get_num_threads())
+    monkeypatch.setattr(module, "_SLICE_BYTES", cells * 4 * VOCABULARY // torch.get_num_threads())
     before = logits.clone()
-    found = VocabularySums.of(logits, probs, own_of(logits))
+    found = vocabulary_sums(logits, probs, own_of(logits))
     assert torch.equal(logits, before)
     z, p = logits.double(), probs.double()
     shifted = z - z.amax(-1, keepdim=True)
@@ -52,20 +55,21 @@ def test_they_are_what_they_are_defined_to_be(
         "cross": (p * shifted).sum(-1),
         "mixed": (s * s.log()).sum(-1),
     }
+    by_name: Mapping[str, Any] = found
     for name, values in wanted.items():
-        assert torch.allclose(getattr(found, name).double(), values, rtol=2e-6, atol=5e-6), name
+        assert torch.allclose(by_name[name].double(), values, rtol=2e-6, atol=5e-6), name
     greater = (z[..., None] > own_of(logits).double()[..., None, :]).sum(-2)
-    assert torch.equal(found.greater, greater.int())
-    assert torch.equal(found.maxima, block_maxima(logits.float()))
+    assert torch.equal(found["greater"], greater.int())
+    assert torch.equal(found["maxima"], block_maxima(logits.float()))
 
 
 @pytest.mark.parametrize("cells", [1, 5, 12])
 def test_distributions_are_added_up(
     cells: int, logits: Tensor, probs: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vocabulary_sums, "_SLICE_BYTES", cells * 4 * VOCABULARY // torch.get_num_threads())
+    monkeypatch.setattr(module, "_SLICE_BYTES", cells * 4 * VOCABULARY // torch.get_num_threads())
     sums = torch.ones(ROWS, VOCABULARY)
-    VocabularySums.of(logits, probs, own_of(logits), sums)
+    vocabulary_sums(logits, probs, own_of(logits), sums)
     assert torch.allclose(sums.double(), 1 + logits.double().softmax(-1).sum(1), atol=1e-5)
 
 
@@ -74,15 +78,15 @@ def test_a_token_that_is_forbidden_counts_where_it_is_allowed_in_the_final_row(p
     logits[1, 2, 40] = -torch.inf  # allowed by the final distribution
     logits[:, 4, 50] = -torch.inf
     probs[4, 50] = 0
-    found = VocabularySums.of(logits, probs, own_of(logits))
+    found = vocabulary_sums(logits, probs, own_of(logits))
     is_endless = torch.zeros(ROWS, COLUMNS, dtype=torch.bool)
     is_endless[1, 2] = True
-    assert torch.equal(found.cross == -torch.inf, is_endless)
+    assert torch.equal(found["cross"] == -torch.inf, is_endless)
     shifted = (logits - logits.amax(-1, keepdim=True)).double()
     wanted = torch.where(probs > 0, probs * shifted, 0.0).sum(-1)
-    assert torch.allclose(found.cross.double(), wanted, atol=1e-5)
-    assert found.total.isfinite().all()
-    assert found.mixed.isfinite().all()
+    assert torch.allclose(found["cross"].double(), wanted, atol=1e-5)
+    assert found["total"].isfinite().all()
+    assert found["mixed"].isfinite().all()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -101,9 +105,9 @@ def test_many_small_terms_beside_a_large_one_are_not_lost() -> None:
     logits[:, 0, 7] = 80
     p = torch.rand(1, 50_000, generator=generator) * 2e-7
     p[0, 11] = 1 - p.sum()
-    found = VocabularySums.of(logits, p, own_of(logits))
+    found = vocabulary_sums(logits, p, own_of(logits))
     wanted = (p.double() * (logits.double() - 80)).sum(-1)
-    assert torch.allclose(found.cross.double(), wanted, rtol=1e-6)
+    assert torch.allclose(found["cross"].double(), wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("vocabulary", [258, 70, 64, 1000])

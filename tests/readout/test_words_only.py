@@ -14,7 +14,7 @@ from lenstui.model.rows import Row
 from lenstui.readout.cells import Cells, agreement, crystallization_rows
 from lenstui.readout.ranking import rank_cell
 from lenstui.readout.reading import Reading
-from lenstui.readout.reduction import Final, reduce_rows
+from lenstui.readout.reduction import final_of, reduce_rows
 from lenstui.readout.sets.cases import CaseReadout, read_set
 from lenstui.readout.sets.prompt_fields import Case
 from tests.by_hand import naive
@@ -105,7 +105,7 @@ def test_equal_logits_and_logits_that_forbid_tokens() -> None:
     logits = torch.full((2, 400), 5.0)
     logits[0, [1, 4, 5, 300]] = torch.tensor([2.0, 3.0, 3.0, -torch.inf])
     logits[1, [1, 4, 5, 300]] = -torch.inf
-    final = Final.of(torch.zeros(2, 400), torch.tensor([7]))
+    final = final_of(torch.zeros(2, 400), torch.tensor([7]))
     (numbers,) = reduce_rows(logits[None], final, 9, (), words)
     assert numbers["top_ids"][0].tolist() == [4, 5, 1, 300]
     assert sorted(numbers["top_ids"][1].tolist()) == words.tolist()

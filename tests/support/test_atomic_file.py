@@ -124,12 +124,55 @@ def test_permissions_stay_and_private_is_private(tmp_path: Path) -> None:
 def test_nothing_that_lies_in_wait_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody guessed the name of the temporary file, and had it lead to another one."""
     monkeypatch.setattr("lenstui.support.atomic_file.os.urandom", bytes)
-    victim, trap = tmp_path / "victim", tmp_path / ".x.00000000"
+    victim, trap = tmp_path / "victim", tmp_path / ".x.00000000.lenstui-part"
     victim.write_text("precious")
     trap.symlink_to(victim)
     with pytest.raises(LensError, match="File exists"), replaced(tmp_path / "x"):
         pytest.fail("it was opened")
     assert victim.read_text() == "precious"
+
+
+HALF = """
+import sys
+from pathlib import Path
+from lenstui.support.atomic_file import replaced
+with replaced(Path(sys.argv[1])) as out:
+    out.write(b"half")
+    out.flush()
+    print("half", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_program_left_goes_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    file = tmp_path / "a.pt"
+    others = [tmp_path / ".a.pt.0123abcd", tmp_path / ".b.pt.0123abcd.lenstui-part"]
+    for other in others:
+        other.write_bytes(b"not of this file")
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", HALF, file], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"half\n"
+    killed, alive = writers
+    killed.kill()
+    killed.wait()
+    parts = set(tmp_path.iterdir()) - {*others}
+    assert len(parts) == 2
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))  # long ago
+    with replaced(file) as out:
+        out.write(b"whole")
+    (left,) = set(tmp_path.iterdir()) - {file, *others}
+    assert left in parts
+    alive.communicate(b"")  # it goes on, and nothing of its bytes is lost
+    assert alive.returncode == 0
+    assert file.read_bytes() == b"half"
+    assert set(tmp_path.iterdir()) == {file, *others}
 
 
 def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:

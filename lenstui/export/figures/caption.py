@@ -59,7 +59,7 @@ def _model_lines(source: Source) -> Iterator[str]:
     """Yield the lines on the model and its lenses; of two models that stand side by side, those of each."""
     heads = (("Model", "Lens"), ("Second model", "Second lens"))
     for (model, lens), each in zip(heads, source.models, strict=False):
-        facts = (each.title, f"revision {each.revision or 'none named'}", each.dtype)
+        facts = (each.title, f"revision {each.revision or 'none named'}", each.ran)
         yield f"{model}: {' · '.join(filter(None, facts))}"
         yield f"{lens}: {each.read_through}"
 

@@ -40,6 +40,8 @@ _ALSO = (
     ),
     *("app.commands", "app.help", "app.quit"),
 )
+# Of these, what needs the weights here.
+_OF_WEIGHTS = ("app.train", "app.evaluate", "explore.instant", "explore.prompts", "explore.scan")
 
 
 class CellMenu:
@@ -90,13 +92,13 @@ class CellMenu:
             "explore.generate": self._growth.why_not_generate(),
             "explore.crystallization": "" if self._state.rows else NO_CELL,
             "explore.trust": "" if self._state.rows else NO_CELL,
-            "explore.sublayers": "" if self._state.rows else NO_CELL,
+            "explore.sublayers": self._state.elsewhere if self._state.rows else NO_CELL,
             "explore.words_only": "" if self._state.rows else NO_CELL,
             "explore.difference": comparison.why_no_difference(),
             "explore.other_kind": comparison.why_no_model(),
             "explore.beside": comparison.why_no_model(),
             "explore.second_prompt": comparison.why_no_prompt(),
-            "explore.edit": comparison.why_no_prompt(),
+            "explore.edit": comparison.why_no_edit(),
             "explore.trace": self._tracing.why_not(),
             "explore.add_side": comparison.why_no_more(),
             "explore.remove_side": comparison.why_no_less(),
@@ -107,6 +109,7 @@ class CellMenu:
             "explore.pin_word": self._pins.why_no_more(),
             "explore.plot": self._pins.why_no_plot(),
             **dict.fromkeys(_ALSO, ""),  # these say themselves, when chosen, why they cannot be done
+            **dict.fromkeys(_OF_WEIGHTS, self._state.elsewhere),  # these too
         }
         self._services.show_menu(self._title, [self._widgets.screen], why_not)
 

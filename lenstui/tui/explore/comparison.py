@@ -70,13 +70,17 @@ class Comparison:
         """Return why there can be no second prompt; nothing where there can."""
         return "" if self._state.columns else NO_PROMPT
 
+    def why_no_edit(self) -> str:
+        """Return why nothing can be edited; nothing where something can."""
+        return self.why_no_prompt() or self._state.elsewhere
+
     def _put_prompt(self, text: str | None) -> None:
         if text is not None:
             self._services.put_prompt_beside(text)
 
     def edit(self) -> None:
         """Show the edits of the active side, to be changed."""
-        if reason := self.why_no_prompt():
+        if reason := self.why_no_edit():
             self._services.tell(reason)
             return
         side = self._edited_side()

@@ -48,6 +48,8 @@ class Explanation:
         state, panes = self._state, self._widgets.panes
         if not state.columns:
             return NO_PROMPT
+        if state.elsewhere:
+            return state.elsewhere
         if is_sublayer(state.rows[panes.cursor.row]):
             return NOT_A_PART
         return "" if panes.token is not None else why_no_token(state, panes)

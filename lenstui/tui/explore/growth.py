@@ -113,6 +113,8 @@ class Growth:
             return NOT_LONGER
         if state.model is None or not state.columns:
             return NO_PROMPT
+        if state.elsewhere:
+            return state.elsewhere
         if is_sublayer(state.rows[self._widgets.panes.cursor.row]):
             return "A part of a block is no place to stop at: go to a row between two blocks."
         return self._why_not_grow()

@@ -53,6 +53,8 @@ class InstantLens:
         model = self._state.model
         if model is None:
             return NO_MODEL
+        if self._state.elsewhere:
+            return self._state.elsewhere
         if self._services.training.is_busy:
             return TAKEN
         if model.lens is None or self._is_unfinished:

@@ -121,7 +121,8 @@ class Pins:
             self._services.tell(f"{FULL} Of {names} {left_out} is left out.")
         elif not message.whole:
             said = f'No token is "{message.word}": its first token, {names}, is pinned.'
-            self._services.tell(f"{said} {READ_WHOLE}" if word else said)
+            is_read = word and not self._state.elsewhere
+            self._services.tell(f"{said} {READ_WHOLE}" if is_read else said)
         elif pins == before:
             self._services.tell(f"{names}: pinned already.")
         self._widgets.panel.pins = pins

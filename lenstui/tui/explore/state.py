@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from lenstui.lens.names import kind_word
 from lenstui.readout.continuation import ANSWER_BEGINS
 from lenstui.readout.reading import Reading
-from lenstui.tui.shared.nothing_yet import no_lens
+from lenstui.tui.shared.nothing_yet import elsewhere, no_lens
 
 if TYPE_CHECKING:
     from lenstui.jobs.instant_messages import InstantStatus
@@ -74,6 +75,11 @@ class ExploreState:
         return () if self.model is None else self.model.sides
 
     @property
+    def elsewhere(self) -> str:
+        """Why nothing can be done that needs the open model's weights; empty where they are here."""
+        return elsewhere(self.model)
+
+    @property
     def is_compared(self) -> bool:
         """Whether any side shows anything but the open model, the typed prompt, and a lens in use."""
         return self.model is not None and not self.model.is_alone
@@ -103,6 +109,8 @@ class ExploreState:
 
     def no_lens(self, kind: str) -> str:
         """Return that there is no lens of a kind for the open model, and how to get one."""
+        if self.elsewhere:
+            return f"No {kind_word(kind)} lens: o opens one."
         return no_lens(kind, self.instant)
 
     def fold(self) -> None:

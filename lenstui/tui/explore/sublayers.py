@@ -33,6 +33,8 @@ class Sublayers:
         """Read the prompt with rows of sublayers, or without them again."""
         if self._state.model is None:
             self._services.tell("No model is open yet: there is nothing to take apart.")
+        elif self._state.elsewhere:
+            self._services.tell(self._state.elsewhere)
         else:
             reading = self._state.reading
             self._options.change(replace(reading, sublayers=not reading.sublayers))

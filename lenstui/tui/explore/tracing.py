@@ -45,7 +45,7 @@ class Tracing:
 
     def why_not(self) -> str:
         """Return why there is nothing to trace; nothing where there is."""
-        return "" if self._state.columns else NO_PROMPT
+        return self._state.elsewhere if self._state.columns else NO_PROMPT
 
     def _proposed(self, place: int) -> TraceAsked:
         """Return the trace that is proposed for a side: as the last one of its prompt, or by defaults."""

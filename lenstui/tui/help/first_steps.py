@@ -68,6 +68,8 @@ def _lenses(model: OpenModel | None, instant: InstantStatus, train: str) -> str:
     kinds = [kind_word(kind) for kind in dict.fromkeys(side.kind for side in model.sides if side.has_lens)]
     if kinds == [kind_word(LOGIT)]:
         soon = instant.phase is InstantPhase.WORKING
+        if model.service:
+            return "Logit lens"
         return "Logit lens, a tuned one soon" if soon else f"Logit lens; {train} trains another"
     listed = _listed(kinds)
     return f"{listed[0].upper()}{listed[1:]} lens"

@@ -9,6 +9,7 @@ from lenstui.lens.names import kind_word
 
 if TYPE_CHECKING:
     from lenstui.jobs.instant_messages import InstantStatus
+    from lenstui.jobs.messages import OpenModel
 
 NO_MODEL = "No model yet: m opens one."
 NO_PROMPT = "No prompt yet: i types one, Enter reads it."
@@ -16,6 +17,17 @@ NO_PINS = "No pins yet: p pins the cell's token, P a word."
 NO_SECOND_SIDE = "No second side yet: + adds one."
 NO_LENSES = "No lenses yet: t in Explore trains one, b opens one from any folder."
 NO_PROMPTS = "No prompts yet: f names a file of them, Enter reads it."
+
+
+def elsewhere(model: OpenModel | None) -> str:
+    """Return why nothing can be done that needs a model's weights; empty where they are here.
+
+    Args:
+        model: the open model; None for none.
+    """
+    if model is None or not model.service:
+        return ""
+    return f"The weights are on {model.service}: this needs them here."
 
 
 def no_lens(kind: str, instant: InstantStatus | None = None) -> str:
