@@ -19,7 +19,6 @@ from lenstui.support.fixed_text import fixed_text
 
 if TYPE_CHECKING:
     from lenstui.fitting.kinds import AnyText
-    from lenstui.fitting.plan import AnyOptions
     from lenstui.fitting.progress import FitProgress
     from lenstui.lens.formats.own import FittedLens
 
@@ -45,11 +44,32 @@ def say_text(text: AnyText, epochs: int | None) -> None:
     say(f"{have} tokens to fit on{again}; {text.blocks.held_out_tokens} held out.")
 
 
+def say_processes(text: AnyText, count: int) -> None:
+    """Report how many processes fit together, and whether they have too little to do in a step."""
+    from lenstui.fitting.fit import FitText
+    from lenstui.fitting.loop import MICRO_TOKENS, micro_batches
+
+    if count == 1:
+        return
+    spare = ""
+    if isinstance(text, FitText) and text.options.steps:
+        batches = micro_batches(text.options)
+        if batches < count:
+            spare = (
+                f" A step has {batches} micro-batch{'es' * (batches != 1)}, whose rows they share: with "
+                f"--tokens-per-step {count * MICRO_TOKENS} or more each has one of its own."
+            )
+    say(f"{count} processes fit together.{spare}")
+
+
 @contextmanager
-def display(options: AnyOptions) -> Iterator[Show]:
+def display(unit: str) -> Iterator[Show]:
     """Show the progress: a bar where stderr is a terminal, a line per measurement where it is not.
 
     Where stderr is gone, as after a hang-up, nothing is shown, and the fit goes on.
+
+    Args:
+        unit: what a step is called.
     """
     measurements = _measurements()
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
@@ -70,7 +90,7 @@ def display(options: AnyOptions) -> Iterator[Show]:
 
     def show(now: FitProgress) -> None:
         with suppress(OSError):
-            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, options.unit))
+            bar.update(task, description=now.stage, completed=now.share, facts=_facts(now, unit))
             for line in measurements(now):
                 bar.console.print(line, highlight=False)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TypeVar, cast
 
 from lenstui.support.printable import printable
@@ -16,6 +17,16 @@ T = TypeVar("T")
 def say(message: str) -> None:
     """Print one line on stderr, with all control characters escaped."""
     print(f"lenstui: {printable(message)}", file=sys.stderr)
+
+
+@contextmanager
+def silence(wanted: bool) -> Iterator[None]:
+    """Leave out what the block prints, if wanted: of several processes one speaks."""
+    if not wanted:
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 def aside() -> AbstractContextManager[object]:

@@ -7,24 +7,38 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser, add_model, add_text, model_start, text_documents
 from lenstui.cli.ending import heard
-from lenstui.cli.fit_display import display, report, say_text
+from lenstui.cli.fit_display import display, report, say_processes, say_text
 from lenstui.cli.fit_options import DECIDED, add_fit_options, check_kind, fit_options, number
-from lenstui.cli.stderr import aside, progress, say
+from lenstui.cli.stderr import aside, progress, say, silence
+from lenstui.cli.watch import watch
 from lenstui.export.command import resume_command
-from lenstui.fitting.names import check_unfinished, checkpoint_path, claim, claim_new, lens_path
+from lenstui.fitting.names import (
+    Claim,
+    check_unfinished,
+    checkpoint_path,
+    claim,
+    claim_new,
+    lens_path,
+    unclaimed,
+)
 from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT
 from lenstui.support.atomic_file import check_place
 from lenstui.support.errors import LensError, advice, named_line
+from lenstui.support.launch import Launch, launched
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
     from lenstui.fitting.checkpoint import Checkpoint
     from lenstui.fitting.driver import FitDriver
+    from lenstui.fitting.processes import Processes
+    from lenstui.fitting.progress_file import ProgressFile
+    from lenstui.model.load import Model
 
 _OUT_OF_MEMORY = "Out of memory: choose shorter blocks (--seq-len), --dtype bfloat16 or another --device."
 # Options that a checkpoint fixes, which cannot be given with --resume.
@@ -32,36 +46,71 @@ _DECIDED = (*DECIDED, "data", "text_column", "max_samples", "min_chars", "held_o
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse the arguments of `lenstui train` and run the command."""
+    """Parse the arguments of `lenstui train` and run the command, in one process or in several."""
+    launch = launched()
+    with silence(launch.number_here > 0):  # a wrong call is said once on each machine
+        given, asked = _parsed(words, launch)
+    if given.watch is not None:
+        return watch(given.watch)
+    from lenstui.fitting.processes import joined
+
+    processes = joined(launch)
+    with silence(not processes.is_first):
+        try:
+            status = _fit(given, asked, launch, processes)
+        except Exception as error:
+            if processes.speaks_of(error):
+                raise
+            status = 1
+    return processes.end(status)
+
+
+def _parsed(words: Sequence[str], launch: Launch) -> tuple[argparse.Namespace, Start]:
+    """Return the arguments, and the request for the model that they name."""
     parser = _parser()
     given = parser.parse_args(words)
     asked = model_start(parser, given)
-    if given.resume is not None:
+    if given.watch is not None:
+        _check_watched(parser, given)
+    elif given.resume is not None:
         _check_nothing_said_again(parser, given)
     else:
         check_kind(parser, given)
-    driver = _begun(given, asked) if given.resume is None else _resumed(given, asked)
+    if launch.count_here > 1 and given.device_map is not None:
+        parser.error("--device-map is for one process on a machine: leave it out, or --nproc-per-node 1")
+    return given, asked
+
+
+def _fit(given: argparse.Namespace, asked: Start, launch: Launch, processes: Processes) -> int:
+    """Fit a lens, and return the exit status."""
+    if launch.is_several:
+        from lenstui.model.device import device_of
+
+        with processes.together():
+            asked = replace(asked, device=device_of(launch, asked.device))
+    begin = _begun if given.resume is None else _resumed
+    driver = begin(given, asked, processes)
     try:
+        driver.check_processes()
         return _run(driver, given.format)
     finally:
         driver.release()
 
 
-def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
+def _begun(given: argparse.Namespace, asked: Start, processes: Processes) -> FitDriver:
     """Return the driver of a new fit, with the model opened and the text read."""
     from lenstui.texts.bundled import text_for
     from lenstui.texts.documents import find_files
 
-    options = fit_options(given)
-    if given.data is not None:
-        find_files(text_documents(given))  # before the model, since loading takes long
-    if given.save is not None:
-        check_place(given.save)
-        check_unfinished(given.save)
+    with processes.together():
+        options = fit_options(given)
+        if given.data is not None:
+            find_files(text_documents(given))  # before the model, since loading takes long
+        if given.save is not None and processes.is_first:
+            check_place(given.save)
+            check_unfinished(given.save)
     with progress() as on_stage, aside():
-        from lenstui.opening.opened import open_model
-
-        model = open_model(asked, on_stage).model
+        model = _opened(asked, on_stage, processes)
         usual = text_for(model.name)
         on_stage("reading the text")
         from lenstui.fitting.driver import begun
@@ -69,39 +118,67 @@ def _begun(given: argparse.Namespace, asked: Start) -> FitDriver:
         from lenstui.fitting.plan import FitPlan
 
         plan = FitPlan(options, text_documents(given, usual.path), given.held_out or HELD_OUT, given.epochs)
-        text = read_text(model, plan)
+        with processes.together():
+            text = read_text(model, plan)
     if given.data is None:
         say(f"The text: {usual.about}. --data names another, best like what the model was trained on.")
     if text.remark is not None:
         say(text.remark)
     say_text(text, given.epochs)
-    if given.save is None:
-        claimed = claim_new(model.label, options.preset)
-    else:
+    say_processes(text, processes.count)
+
+    def chosen() -> Claim:
+        if given.save is None:
+            return claim_new(model.label, options.preset)
         claimed = claim(given.save)
         check_unfinished(given.save)  # again: another fit may have left a checkpoint meanwhile
-    return begun(model, plan, text, claimed, given.checkpoint_every)
+        return claimed
+
+    claimed = _claimed(chosen, processes)
+    with processes.together():
+        driver = begun(model, plan, text, claimed, given.checkpoint_every, processes=processes)
+    return driver
 
 
-def _resumed(given: argparse.Namespace, asked: Start) -> FitDriver:
+def _opened(asked: Start, on_stage: Callable[[str], None], processes: Processes) -> Model:
+    """Return the model, once all processes have it."""
+    from lenstui.opening.opened import open_model
+
+    with processes.together():
+        model = open_model(asked, on_stage).model
+    return model
+
+
+def _claimed(claiming: Callable[[], Claim], processes: Processes) -> Claim:
+    """Have the first process claim the lens file, and return every process's claim."""
+    with processes.together():
+        claimed = claiming() if processes.is_first else None
+    lens = processes.said_by(0, None if claimed is None else claimed.lens)
+    assert lens is not None
+    return claimed or unclaimed(lens)
+
+
+def _resumed(given: argparse.Namespace, asked: Start, processes: Processes) -> FitDriver:
     """Return the driver of a fit that goes on from its checkpoint."""
     from lenstui.fitting.checkpoint import open_checkpoint
 
-    checkpoint = open_checkpoint(given.resume)
-    lens = given.save or lens_path(given.resume)
-    check_place(lens)
-    if checkpoint_path(lens).resolve() != given.resume.resolve():
-        check_unfinished(lens)
+    with processes.together():
+        checkpoint = open_checkpoint(given.resume)
+        lens = given.save or lens_path(given.resume)
+        if processes.is_first:
+            check_place(lens)
+            if checkpoint_path(lens).resolve() != given.resume.resolve():
+                check_unfinished(lens)
     if given.save is None and checkpoint.names_other_place(lens):
         say(f"The lens will go to {lens}, beside its checkpoint; --save {checkpoint.save} puts it there.")
     with progress() as on_stage, aside():
-        from lenstui.opening.opened import open_model
-
-        model = open_model(_model_of(checkpoint, asked), on_stage).model
+        model = _opened(_model_of(checkpoint, asked), on_stage, processes)
         on_stage("reading the text")
         from lenstui.fitting.driver import resumed
 
-        driver = resumed(model, checkpoint, claim(lens), given.checkpoint_every)
+        claimed = _claimed(partial(claim, lens), processes)
+        with processes.together():
+            driver = resumed(model, checkpoint, claimed, given.checkpoint_every, processes)
     if driver.remark is not None:
         say(driver.remark)
     say(f"Going on at {_place(driver)}.")
@@ -123,6 +200,12 @@ def _model_of(checkpoint: Checkpoint, asked: Start) -> Start:
     return replace(asked, model=checkpoint.model, revision=revision, dtype=dtype)
 
 
+def _check_watched(parser: Parser, given: argparse.Namespace) -> None:
+    for name in (*_DECIDED, "resume", "save", "model", "adapter"):
+        if getattr(given, name) is not None:
+            parser.error(f"--watch looks at a fit that is under way: leave --{name.replace('_', '-')} out")
+
+
 def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None:
     for name in _DECIDED:
         if getattr(given, name) is not None:
@@ -132,16 +215,31 @@ def _check_nothing_said_again(parser: Parser, given: argparse.Namespace) -> None
 
 def _run(driver: FitDriver, form: str) -> int:
     """Do the rest of a fit, save the lens, report, and return the exit status."""
+    from lenstui.fitting.progress_file import ProgressFile
+
+    fit = driver.fit
+    record = ProgressFile(driver.lens_file, fit.options, fit.model.label, fit.processes)
+    try:
+        return _to_its_end(driver, form, record)
+    finally:
+        record.remove()
+
+
+def _to_its_end(driver: FitDriver, form: str, record: ProgressFile) -> int:
+    """Do what `_run` does, and show the progress in a file, too."""
     fit = driver.fit
     with heard() as ending:
         with aside():
-            ended = _go_on(driver, ending)
+            ended = _go_on(driver, ending, record)
         stopped = f"Stopped at {_place(driver)}"
         how = f" {_how_to_go_on(driver)}" if driver.has_checkpoint else ""
         if ended is not None and (ended is not signal.SIGINT or not fit.state.has_learned):
             with suppress(OSError):  # after a hang-up stderr may be gone
                 say(f"{stopped}.{how or ' Nothing is kept.'}")
             return 128 + ended
+        fit.gather()
+        if not fit.processes.is_first:
+            return 0
         kept = driver.keep()
         for error in kept.errors[:1]:
             say(str(error))
@@ -156,7 +254,9 @@ def _run(driver: FitDriver, form: str) -> int:
     return 1 if kept.errors else 0
 
 
-def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> signal.Signals | None:
+def _go_on(
+    driver: FitDriver, ending: Callable[[], signal.Signals | None], record: ProgressFile
+) -> signal.Signals | None:
     """Do the rest of a fit, and return the signal that ended it, or None.
 
     After a signal a checkpoint is attempted, and after Ctrl+C the lens is measured.
@@ -165,10 +265,12 @@ def _go_on(driver: FitDriver, ending: Callable[[], signal.Signals | None]) -> si
 
     well = True  # whether the last checkpoint could be written
     try:
-        with display(driver.fit.options) as show:
+        with display(driver.fit.options.unit) as show:
             for now in driver.steps():
                 show(now)
-                if ended := ending():
+                record.show(now)
+                if number := driver.fit.processes.highest(ending() or 0):
+                    ended = signal.Signals(number)
                     driver.write_checkpoint()  # first, since the process may be killed at any time
                     _say_no_checkpoint(driver)
                     if ended is signal.SIGINT and driver.fit.state.has_learned:
@@ -207,7 +309,8 @@ def _parser() -> Parser:
     parser = Parser(
         "lenstui train",
         "Fit a tuned lens or a Jacobian lens to a model.",
-        usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE",
+        usage="lenstui train [--data FILE…] [options]\n       lenstui train --resume FILE"
+        "\n       lenstui train --watch FILE",
         epilog="Ctrl+C stops and keeps what was learned, with a checkpoint to go on from.",
     )
     text = add_text(parser, "the bundled model's stories, for others a general sample")
@@ -228,6 +331,12 @@ def _parser() -> Parser:
     )
     output.add_argument(
         "--resume", metavar="FILE", type=Path, help="go on from a checkpoint; the lens goes beside it"
+    )
+    output.add_argument(
+        "--watch",
+        metavar="FILE",
+        type=Path,
+        help="follow a fit of another process, by its lens, checkpoint or progress file",
     )
     output.add_argument("--format", choices=("text", "json"), default="text", help="what to print at the end")
     return parser

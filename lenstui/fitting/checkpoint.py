@@ -11,6 +11,7 @@ from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.kinds import AnyFit, begin_fit
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.plan import AnyOptions, FitPlan
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.state import Fit
 from lenstui.lens.compatibility import compare_weights, lens_config, unproven
 from lenstui.lens.fingerprint import spoken
@@ -154,8 +155,13 @@ def _wrong_entry(content: Mapping[str, Any]) -> str | None:
     return None
 
 
-def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
+def resume(model: Model, checkpoint: Checkpoint, processes: Processes = ALONE) -> AnyFit:
     """Return the fit of a checkpoint, which ends with the same weights as one that was never stopped.
+
+    Args:
+        model: from `load`.
+        checkpoint: from `open_checkpoint`.
+        processes: those that go on with it, as many as at its beginning or not.
 
     Raises:
         LensError: if the model or the text is not the one that the fit began with.
@@ -171,7 +177,7 @@ def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
             f"The checkpoint is of a fit for {checkpoint.model}, which had other weights than {model.title} "
             f"has ({spoken(different)}): the fit cannot go on with these."
         )
-    fit = begin_fit(model, checkpoint.plan)
+    fit = begin_fit(model, checkpoint.plan, processes=processes)
     if fit.fingerprint != checkpoint.text:
         raise LensError(
             f"The text has changed since the checkpoint ({', '.join(checkpoint.plan.documents.paths)}): "
@@ -180,6 +186,8 @@ def resume(model: Model, checkpoint: Checkpoint) -> AnyFit:
     fit.state.load_state_dict(checkpoint.state)
     if isinstance(fit, Fit) and fit.state.blocks_in_step >= fit.blocks_per_step:
         raise LensError("The checkpoint does not fit these options (blocks_in_step).")
+    if not processes.is_first:
+        fit.state.hold_no_part()
     return fit
 
 

@@ -66,6 +66,10 @@ class NormalEquations:
         """The indices of the rows in the lens."""
         return range(self.first_row, self.first_row + len(self.gram))
 
+    def parts_of(self, row: int) -> tuple[Tensor, Tensor]:
+        """Return the sums of one of `rows`, of which several processes have parts."""
+        return self.gram[row - self.first_row], self.cross[row - self.first_row]
+
     def add(self, h: Tensor) -> None:
         """Add the hidden states of a block, `[L + 1, cols, d]`.
 
@@ -90,7 +94,7 @@ class NormalEquations:
         Raises:
             LensError: if the model's numbers were not finite.
         """
-        gram, cross = self.gram[row - self.first_row], self.cross[row - self.first_row]
+        gram, cross = self.parts_of(row)
         if not torch.isfinite(gram).all():
             raise LensError("The model's hidden states are not finite on this text: no lens can be fitted.")
         penalty = torch.full_like(gram.diagonal(), ridge * float(gram.diagonal()[:-1].mean()))

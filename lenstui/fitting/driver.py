@@ -13,11 +13,14 @@ from lenstui.fitting.kinds import AnyFit, AnyText, begin_fit, finished_lens, ste
 from lenstui.fitting.names import Claim, checkpoint_path
 from lenstui.fitting.options import CHECKPOINT_EVERY
 from lenstui.fitting.plan import FitPlan
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.progress import FitProgress
+from lenstui.lens.compatibility import lens_config
 from lenstui.lens.formats.own import FittedLens, save_lens
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
 from lenstui.support.errors import LensError
+from lenstui.support.version import __version__
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +81,8 @@ class FitDriver:
         """Do the rest of the fit, and write a checkpoint every `checkpoint_every` seconds.
 
         As with `steps_of`, a caller pauses by not asking for the next item, and stops by never asking again.
-        A checkpoint that cannot be written does not end the fit: `checkpoint_error` says why.
+        A checkpoint that cannot be written does not end the fit: `checkpoint_error` says why. Of several
+        processes all yield equally often, and the first one writes it.
 
         Yields:
             The progress after each piece of work.
@@ -87,19 +91,49 @@ class FitDriver:
             Exception: any error of the fit. A checkpoint is written first, if possible; another call goes on
                 from there.
         """
+        processes = self.fit.processes
         try:
             for progress in steps_of(self.fit):
-                if self.checkpoint_every and time.monotonic() - self._tried >= self.checkpoint_every:
+                if self.checkpoint_every and processes.highest(self._is_due):
                     self.write_checkpoint()
                 yield progress
-        except Exception:
-            self.write_checkpoint()
+        except Exception as error:
+            if processes.is_raised_in_all(error):
+                self.write_checkpoint()
             raise
 
+    @property
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._tried >= self.checkpoint_every
+
+    def check_processes(self) -> None:
+        """Refuse several processes that do not do the same. All of them must call it.
+
+        Raises:
+            LensError: if one of them has another model, text, version, checkpoint or other options.
+        """
+        import torch
+
+        fit = self.fit
+        self.fit.processes.check_same(
+            {
+                "version of lenstui or torch": (__version__, str(torch.__version__)),
+                "model": (lens_config(fit.model)["fingerprint"], fit.model.dtype_name),
+                "option": (fit.options, self.plan.held_out, self.plan.epochs, bool(self.checkpoint_every)),
+                "text": fit.fingerprint,
+                "checkpoint": fit.state.place,
+            }
+        )
+
     def write_checkpoint(self) -> bool:
-        """Write a checkpoint, and return whether that worked; `checkpoint_error` says why not."""
+        """Write a checkpoint, and return whether that worked; `checkpoint_error` says why not.
+
+        Of several processes all must call it.
+        """
         try:
-            save_checkpoint(self.checkpoint_file, self.fit, self.plan, save=self.lens_file)
+            self.fit.gather()
+            if self.fit.processes.is_first:
+                save_checkpoint(self.checkpoint_file, self.fit, self.plan, save=self.lens_file)
         except Exception as error:  # the disk is full, or memory too short for the copy that is written
             self.checkpoint_error = error
         else:
@@ -143,6 +177,7 @@ def begun(
     checkpoint_every: float = CHECKPOINT_EVERY,
     *,
     first: TunedLens | None = None,
+    processes: Processes = ALONE,
 ) -> FitDriver:
     """Return the driver of a fit before its first step.
 
@@ -153,12 +188,18 @@ def begun(
         claim: the claim on the file that the lens is to be saved to.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
         first: the lens whose translators the fit starts from; None for the logit lens.
+        processes: those that fit it together.
     """
-    return FitDriver(begin_fit(model, plan, text, first), plan, claim, checkpoint_every, text.remark)
+    fit = begin_fit(model, plan, text, first, processes)
+    return FitDriver(fit, plan, claim, checkpoint_every, text.remark)
 
 
 def resumed(
-    model: Model, checkpoint: Checkpoint, claim: Claim, checkpoint_every: float = CHECKPOINT_EVERY
+    model: Model,
+    checkpoint: Checkpoint,
+    claim: Claim,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+    processes: Processes = ALONE,
 ) -> FitDriver:
     """Return the driver of a fit that goes on from its checkpoint.
 
@@ -167,11 +208,12 @@ def resumed(
         checkpoint: from `open_checkpoint`.
         claim: the claim on the file that the lens is to be saved to.
         checkpoint_every: seconds between two checkpoints; 0 for none except on demand.
+        processes: those that go on with it, as many as at its beginning or not.
 
     Raises:
         LensError: if the model or the text is not the one that the fit began with.
     """
-    fit = resume(model, checkpoint)
+    fit = resume(model, checkpoint, processes)
     left_open = doubt(model, checkpoint)
     remark = None if left_open is None else f"{left_open}."
     driver = FitDriver(fit, checkpoint.plan, claim, checkpoint_every, remark)

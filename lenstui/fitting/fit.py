@@ -11,6 +11,7 @@ from torch import Tensor
 from lenstui.fitting.loop import fit_steps
 from lenstui.fitting.options import DEFAULT_PRESET, HELD_OUT, PRESETS, FitOptions
 from lenstui.fitting.plan import FitPlan, made_now
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit, FitBlocks, FitState
 from lenstui.lens.compatibility import lens_config
@@ -76,7 +77,13 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
     return FitText(blocks, options, str(skipped) if skipped.count else None)
 
 
-def begin(model: Model, plan: FitPlan, text: FitText | None = None, first: TunedLens | None = None) -> Fit:
+def begin(
+    model: Model,
+    plan: FitPlan,
+    text: FitText | None = None,
+    first: TunedLens | None = None,
+    processes: Processes = ALONE,
+) -> Fit:
     """Return a fit before its first step.
 
     Args:
@@ -84,6 +91,7 @@ def begin(model: Model, plan: FitPlan, text: FitText | None = None, first: Tuned
         plan: the plan of the fit.
         text: the text of the plan; None to read it.
         first: the lens whose translators the fit starts from; None for the logit lens.
+        processes: those that fit it together.
 
     Raises:
         LensError: as `read_text` does.
@@ -93,7 +101,7 @@ def begin(model: Model, plan: FitPlan, text: FitText | None = None, first: Tuned
     state = FitState.new(model, text.options)
     if first is not None:
         state.take_lens(first)
-    return Fit(model, text.blocks, text.options, state, names)
+    return Fit(model, text.blocks, text.options, state, names, processes)
 
 
 def _checked(

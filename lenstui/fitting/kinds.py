@@ -12,6 +12,7 @@ from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.loop import fit_steps, measure
 from lenstui.fitting.plan import FitPlan
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit
 from lenstui.lens.formats.own import FittedLens
@@ -42,7 +43,11 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
 
 
 def begin_fit(
-    model: Model, plan: FitPlan, text: AnyText | None = None, first: TunedLens | None = None
+    model: Model,
+    plan: FitPlan,
+    text: AnyText | None = None,
+    first: TunedLens | None = None,
+    processes: Processes = ALONE,
 ) -> AnyFit:
     """Return a fit before its first step.
 
@@ -51,14 +56,15 @@ def begin_fit(
         plan: the plan of the fit.
         text: the text of the plan; None to read it.
         first: the lens whose translators a tuned lens starts from; None for the logit lens.
+        processes: those that fit it together.
 
     Raises:
         LensError: as `read_text` does.
     """
     text = text or read_text(model, plan)
     if isinstance(text, JacobianText):
-        return jacobian.begin(model, plan, text)
-    return tuned.begin(model, plan, text, first)
+        return jacobian.begin(model, plan, text, processes)
+    return tuned.begin(model, plan, text, first, processes)
 
 
 def steps_of(fit: AnyFit) -> Iterator[FitProgress]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.gradient import LinearTarget, kept_target, losses_and_gradient, product_head, summed_kl
 from lenstui.fitting.options import FitOptions
+from lenstui.fitting.processes import Processes
 from lenstui.fitting.progress import FitProgress, timed
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
@@ -175,24 +176,40 @@ def _held_out_kl(fit: Fit, lens: Lens, one_in: int) -> Generator[float, None, tu
         lens: the lens to measure.
         one_in: measures one column in so many.
     """
-    model, blocks = fit.model, fit.blocks.held_out
+    processes, model, blocks = fit.processes, fit.model, fit.blocks.held_out
+    by_block = torch.zeros(2, len(blocks), model.num_blocks, dtype=torch.float64)  # sums, and counts
+    for begin in range(0, len(blocks), processes.count):
+        places = range(len(blocks))[begin : begin + processes.count]  # a round
+        yield from processes.meeting(_kl_of_blocks(fit, lens, processes.own(places), one_in, by_block))
+        yield places.stop / len(blocks)
+    processes.sum(by_block)
     total, counted = torch.zeros(2, model.num_blocks, dtype=torch.float64)
     means = []
-    tokens = 0
-    for number in range(len(blocks)):
-        share = number / len(blocks)
-        some = slice(number % one_in, None, one_in)  # other columns in each block
-        h, target = yield from _shared(_held_out(fit, number, some), share)
+    for sums, counts in by_block.unbind(1):
+        total += sums
+        counted += counts
+        means.append((sums.float() / counts.float()).mean().double())
+    tokens = sum(len(block[_some(number, one_in)]) for number, block in enumerate(blocks))
+    error = float(torch.stack(means).std() / len(means) ** 0.5) if len(means) > 1 else math.nan
+    return (total / counted).float(), error, tokens
+
+
+def _kl_of_blocks(fit: Fit, lens: Lens, numbers: range, one_in: int, by_block: Tensor) -> Work:
+    """Write the sums over some columns of held-out blocks, and their numbers, to `[2, blocks, rows]`."""
+    model = fit.model
+    for number in numbers:
+        share = number / len(fit.blocks.held_out)
+        h, target = yield from _shared(_held_out(fit, number, _some(number, one_in)), share)
         with torch.inference_mode():
             x = torch.stack([lens.normed(model, h[row], row) for row in range(len(h) - 1)])
         yield share
-        sums, counts = yield from _shared(summed_kl(model, h[-1], x, target), share)
-        total += sums.double().cpu()
-        counted += counts.double().cpu()
-        means.append((sums / counts).mean().double().cpu())
-        tokens += h.shape[1]
-    error = float(torch.stack(means).std() / len(means) ** 0.5) if len(means) > 1 else math.nan
-    return (total / counted).float(), error, tokens
+        for place, of_rows in enumerate((yield from _shared(summed_kl(model, h[-1], x, target), share))):
+            by_block[place, number] = of_rows
+
+
+def _some(number: int, one_in: int) -> slice:
+    """Return the columns of a held-out block that are measured: others in each block."""
+    return slice(number % one_in, None, one_in)
 
 
 def _held_out(
@@ -235,7 +252,7 @@ def _shared(
 
 def _closed_form(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
     """Solve every row, some rows at a time where the normal equations of all would not fit in memory."""
-    model, state, train = fit.model, fit.state, fit.blocks.train
+    processes, model, state, train = fit.processes, fit.model, fit.state, fit.blocks.train
     count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
     while state.solved_rows < model.num_blocks:
         if state.normal is None:
@@ -245,26 +262,42 @@ def _closed_form(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
         normal = state.normal
         rows = len(normal.rows) / model.num_blocks
         while normal.blocks < count:
-            block = train[block_at(normal.blocks, len(train), fit.options.seed)]
-            h = model.stream(block[None])[:, 0]
-            with torch.no_grad():
-                normal.add(h)
+            places = range(normal.blocks, min(normal.blocks + processes.count, count))  # a round
+            chosen = [train[block_at(place, len(train), fit.options.seed)] for place in places]
+            with processes.together():
+                own = [model.stream(chosen[at][None])[:, 0] for at in processes.own(range(len(chosen)))]
+            with torch.no_grad():  # added when no process can fail any more
+                for h in own:
+                    normal.add(h)
+            normal.blocks = places.stop
             if not normal.first_row:
-                state.tokens += len(block)
+                state.tokens += sum(map(len, chosen))
             yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
-        tempers = _tempering(fit, first())
-        for row in normal.rows[state.solved_rows - normal.first_row :]:
-            weight, bias = normal.solve(row)
-            if tempers is not None:
-                done = (normal.first_row / model.num_blocks) + rows
-                bias = bias + (yield from _shared(tempers.offset(row, weight, bias), done, torch.no_grad))
-            with torch.no_grad():
-                state.weights[row].copy_(weight)
-                state.biases[row].copy_(bias)
-            state.solved_rows = row + 1
+        with processes.together():
+            tempers = _tempering(fit, first())
+        done = (normal.first_row / model.num_blocks) + rows
+        while state.normal is not None:
+            places = normal.rows[state.solved_rows - normal.first_row :][: processes.count]  # a round
+            for solver, row in enumerate(places):
+                processes.gather(normal.parts_of(row), solver)
+            yield from processes.meeting(_solve(fit, normal, processes.own(places), tempers, done))
+            for solver, row in enumerate(places):
+                processes.send((state.weights[row], state.biases[row]), solver)
+            state.solved_rows = places.stop
             if state.solved_rows == normal.rows.stop:
                 state.normal, state.position = None, count
-            yield (normal.first_row / model.num_blocks) + rows
+            yield done
+
+
+def _solve(fit: Fit, normal: NormalEquations, rows: range, tempers: Tempering | None, done: float) -> Work:
+    """Solve and temper some rows, and yield how far the closed form is wherever tempering yields."""
+    for row in rows:
+        weight, bias = normal.solve(row)
+        if tempers is not None:
+            bias = bias + (yield from _shared(tempers.offset(row, weight, bias), done, torch.no_grad))
+        with torch.no_grad():
+            fit.state.weights[row].copy_(weight)
+            fit.state.biases[row].copy_(bias)
 
 
 def _tempering(fit: Fit, first: _FirstStates) -> Tempering | None:
@@ -280,13 +313,13 @@ def _tempering(fit: Fit, first: _FirstStates) -> Tempering | None:
 
 def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
     """Do all optimizer steps that are left, or those until the held-out KL is as low as `until_kl`."""
-    state, options, train = fit.state, fit.options, fit.blocks.train
+    processes, state, options = fit.processes, fit.state, fit.options
     per_step = fit.blocks_per_step
-    per_micro = max(1, MICRO_TOKENS // len(train[0]))
     measure_every = max(1, options.steps // _TIMES_ON_THE_WAY)
-    head, vocabulary = first().head, first().vocabulary
-    if options.optimizer == "muon":
-        state.scale_rates(_typical_size(first().h[-1]) / _typical_size(first().h[:-1]))
+    with processes.together():
+        start = first()
+        if options.optimizer == "muon":
+            state.scale_rates(_typical_size(start.h[-1]) / _typical_size(start.h[:-1]))
     while state.step < options.steps:
         if (
             not state.step % measure_every
@@ -295,25 +328,15 @@ def _refine(fit: Fit, first: Callable[[], _FirstStates]) -> Work:
         ):
             return
         clock = time.monotonic()
-        count = min(per_micro, per_step - state.blocks_in_step)
-        places = [block_at(state.position + i, len(train), options.seed) for i in range(count)]
-        ids = torch.stack([train[place] for place in places])
-        drawn = head
-        if head is not None and vocabulary is not None:
-            drawn = vocabulary.draw(head, mixed_seed(options.seed, state.position))
-        for _ in _micro_batch(fit, drawn, ids):
+        for _ in _round(fit, start):
             state.step_seconds += time.monotonic() - clock
             yield (state.step + state.blocks_in_step / per_step) / options.steps
             clock = time.monotonic()
-        state.position += count
-        state.blocks_in_step += count
-        state.tokens += ids.numel()
-        if state.blocks_in_step == per_step:
-            _step(fit, _counted(per_step, len(train[0]), options))
         state.step_seconds += time.monotonic() - clock
         yield (state.step + state.blocks_in_step / per_step) / options.steps
         due = not state.blocks_in_step and not state.step % measure_every and state.step < options.steps
-        if due and not options.until_kl and state.measure_seconds <= _MEASURE_SHARE * state.step_seconds:
+        has_time = state.measure_seconds <= _MEASURE_SHARE * state.step_seconds
+        if due and not options.until_kl and processes.decided(has_time):
             for _ in _on_the_way(fit):
                 yield state.step / options.steps
 
@@ -420,38 +443,118 @@ def _sampled_vocabulary(fit: Fit, head: LinearHead | None, mean_probs: Tensor) -
     return SampledVocabulary.of(size, mean_probs, counts)
 
 
+def micro_batches(options: FitOptions) -> int:
+    """Return into how many micro-batches a step is divided."""
+    blocks = max(1, options.tokens_per_step // options.seq_len)
+    return math.ceil(blocks / max(1, MICRO_TOKENS // options.seq_len))
+
+
 def _counted(blocks: int, length: int, options: FitOptions) -> int:
     """Return the number of columns of a mean loss; with `ce` the last one of a block has no next token."""
     return blocks * (length - (options.loss == "ce"))
 
 
-def _micro_batch(fit: Fit, head: LinearHead | None, ids: Tensor) -> Iterator[None]:
-    """Add the gradient of `ids` `[blocks, cols]`, on the CPU, to the parameters', and its losses to the sums.
+def _round(fit: Fit, start: _FirstStates) -> Iterator[None]:
+    """Do a micro-batch in every process, and the step that it completes.
 
-    Both happen after the last yield, so that the state is consistent at each.
+    The state changes after the last yield, so that it is consistent at each.
     """
-    model, state = fit.model, fit.state
+    processes, state, options, train = fit.processes, fit.state, fit.options, fit.blocks.train
+    per_step, length = fit.blocks_per_step, len(train[0])
+    each = max(1, MICRO_TOKENS // length)
+    end = state.position + per_step - state.blocks_in_step
+    batches = [range(at, min(at + each, end)) for at in range(state.position, end, each)][: processes.count]
+    places, rows = _dealt(processes, batches, len(state.weights))
+    added = yield from processes.meeting(_micro_batch(fit, start, places, rows))
+    for parameter, gradient in added.gradients:
+        parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+    state.loss_sums += added.losses
+    drawn = batches[-1].stop - state.position
+    state.position += drawn
+    state.blocks_in_step += drawn
+    state.tokens += drawn * length
+    if state.blocks_in_step == per_step:
+        _step_together(fit, _counted(per_step, length, options))
+
+
+def _dealt(processes: Processes, batches: Sequence[range], rows: int) -> tuple[range, range]:
+    """Return the micro-batch of this process, and those of its rows that are not left to other processes.
+
+    Where there are more processes than micro-batches, some share one: each has a part of the rows.
+    """
+    batch, part = processes.number % len(batches), processes.number // len(batches)
+    sharing = len(range(batch, processes.count, len(batches)))
+    return batches[batch], range(part, rows, sharing)
+
+
+@dataclass(frozen=True, eq=False)
+class _Added:
+    """What a micro-batch adds to the sums of its step.
+
+    Attributes:
+        losses: the losses, nats, `[rows]`, 0 in rows that were left out.
+        gradients: parameters with what is added to their gradients.
+    """
+
+    losses: Tensor
+    gradients: list[tuple[nn.Parameter, Tensor]]
+
+
+def _micro_batch(fit: Fit, start: _FirstStates, places: range, rows: range) -> Generator[None, None, _Added]:
+    """Compute the losses of some rows on some blocks, and their gradients, and change nothing.
+
+    Args:
+        fit: the fit.
+        start: what its gradients are made with.
+        places: the places of the blocks in the order of the fit.
+        rows: the rows, maybe none.
+    """
+    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
+    losses = torch.zeros_like(state.loss_sums)
+    if not rows:
+        return _Added(losses, [])
+    ids = torch.stack([train[block_at(place, len(train), options.seed)] for place in places])
+    head = start.head
+    if head is not None and start.vocabulary is not None:
+        head = start.vocabulary.draw(head, mixed_seed(options.seed, places.start))
     h = model.stream(ids)  # [L + 1, blocks, cols, d]
     yield
     # A copy outside of inference mode, so that autograd can save what it needs.
     h = h.clone()
     with torch.enable_grad():
-        x = torch.stack([model.head.norm(_translated(fit, h[row], row)) for row in range(len(h) - 1)])
+        x = torch.stack([model.head.norm(_translated(fit, h[row], row)) for row in rows])
     with torch.no_grad():
         final = model.head.norm(h[-1])
     sums, gradient = yield from losses_and_gradient(
-        model, head, x, final=final, ids=ids.to(model.device), loss=fit.options.loss
+        model, head, x, final=final, ids=ids.to(model.device), loss=options.loss
     )
-    parameters = [p for p in (*state.weights, *state.biases) if p.requires_grad]
-    # All gradients before any is added, so that running out of memory leaves the state unchanged.
-    for parameter, added in zip(parameters, torch.autograd.grad(x, parameters, gradient), strict=True):
-        parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
-    state.loss_sums += sums
+    losses[rows.start :: rows.step] = sums
+    of_rows = [p for row in rows for p in (state.weights[row], state.biases[row]) if p.requires_grad]
+    return _Added(losses, [*zip(of_rows, torch.autograd.grad(x, of_rows, gradient), strict=True)])
 
 
 def _translated(fit: Fit, h: Tensor, row: int) -> Tensor:
     wide = h.float()
     return (wide + nn.functional.linear(wide, fit.state.weights[row], fit.state.biases[row])).to(h.dtype)
+
+
+def _step_together(fit: Fit, columns: int) -> None:
+    """Do one step in the first process, and give all of them the new translators.
+
+    Raises:
+        LensError: in all of them, as `_step` does.
+    """
+    processes, state = fit.processes, fit.state
+    fit.gather()
+    with processes.together():
+        if processes.is_first:
+            _step(fit, columns)
+        else:
+            state.blocks_in_step = 0
+    loss = torch.zeros_like(state.loss_sums) if state.loss is None else state.loss
+    processes.send([*state.translators, loss])
+    if not processes.is_first:
+        state.step, state.loss = state.step + 1, loss
 
 
 def _step(fit: Fit, columns: int) -> None:

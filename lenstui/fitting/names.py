@@ -44,6 +44,11 @@ class Claim:
         self._release()
 
 
+def unclaimed(lens: Path) -> Claim:
+    """Return what a process has that writes no file: its lens is claimed by another of the same fit."""
+    return Claim(lens, lens, None)
+
+
 class _TakenError(LensError):
     """Another fit has claimed the name of the lens."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -17,6 +17,7 @@ from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.gradient import LinearTarget
 from lenstui.fitting.options import FitOptions
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.lens.fit_history import KEY, history_of
 from lenstui.lens.formats.header import is_history
 from lenstui.lens.tuned import TunedLens
@@ -170,6 +171,36 @@ class FitState:
             ):
                 settings["scale"] = scale
 
+    @property
+    def place(self) -> tuple[int, ...]:
+        """How far the fit is: the same in all processes that are at the same place."""
+        added = 0 if self.normal is None else self.normal.blocks
+        return self.step, self.position, self.blocks_in_step, self.solved_rows, added, self.measured_step
+
+    @property
+    def translators(self) -> list[nn.Parameter]:
+        """The parameters that are fitted."""
+        return [parameter for parameter in (*self.weights, *self.biases) if parameter.requires_grad]
+
+    def parts(self) -> Iterator[Tensor]:
+        """Yield the tensors that are sums over the text, of which several processes have parts."""
+        if self.normal is not None:
+            for row in self.normal.rows:
+                yield from self.normal.parts_of(row)
+        if self.blocks_in_step:
+            yield self.loss_sums
+            for parameter in self.translators:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                yield parameter.grad
+
+    def hold_no_part(self) -> None:
+        """Leave the sums, and the optimizers' memory, to the first process."""
+        for part in self.parts():
+            part.zero_()
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors on the CPU and plain values, for a checkpoint."""
         return {
@@ -247,6 +278,8 @@ class Fit:
         options: the options, adapted to the model.
         state: the current state, which `fit_steps` advances.
         data: the names of the texts.
+        processes: the processes that fit it together. Between two rounds they have the same state, but for
+            sums over the text, of which each has a part, and the optimizers, which the first one has.
         held_out: the hidden states of held-out blocks that are kept, `[L + 1, cols, d]`, with what a KL needs
             of the model's distributions, by the number of the block; in no checkpoint.
     """
@@ -256,12 +289,17 @@ class Fit:
     options: FitOptions
     state: FitState
     data: tuple[str, ...] = ()
+    processes: Processes = ALONE
     held_out: dict[int, tuple[Tensor, LinearTarget | None]] = field(default_factory=dict)
 
     @property
     def blocks_per_step(self) -> int:
         """The number of blocks that one step sees."""
         return max(1, self.options.tokens_per_step // len(self.blocks.train[0]))
+
+    def gather(self) -> None:
+        """Bring the whole state to the first process."""
+        self.processes.gather(self.state.parts())
 
     @cached_property
     def fingerprint(self) -> str:

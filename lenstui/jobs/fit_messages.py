@@ -189,6 +189,28 @@ class FitChanged(Message, bubble=False):
     status: FitStatus
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Elsewhere:
+    """A fit of another process, as its progress file has it.
+
+    Attributes:
+        status: the status of the fit.
+        model: what its model is called.
+        age: seconds since the file was written.
+    """
+
+    status: FitStatus
+    model: str
+    age: float
+
+
+@dataclass
+class FitsElsewhere(Message):
+    """The fits of other processes whose lenses go to the lenses folder, by their names."""
+
+    found: tuple[Elsewhere, ...]
+
+
 @dataclass
 class CheckpointWritten(Message, bubble=False):
     """The answer to a request for a checkpoint: its file, or None and why it was not written."""

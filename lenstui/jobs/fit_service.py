@@ -83,6 +83,10 @@ class FitService:
         """Look for fits of the open model that were not finished."""
         self._text_thread.submit("find", lambda stop: self._text.find_unfinished(post, stop))
 
+    def find_elsewhere(self, post: Post) -> None:
+        """Look for fits of other processes."""
+        self._text_thread.submit("elsewhere", lambda stop: self._text.find_elsewhere(post, stop))
+
     def begin(self, request: FitRequest) -> None:
         """Read the text of a request, and begin its fit."""
         options = request.options

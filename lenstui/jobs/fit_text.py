@@ -7,6 +7,7 @@ the jobs.
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,11 @@ from weakref import ref
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.names import CHECKPOINT, Claim, claim, claim_new, lens_path
 from lenstui.jobs.fit_messages import (
+    Elsewhere,
     FitRequest,
+    FitsElsewhere,
+    FitStatus,
+    Phase,
     PromptsSize,
     TextCounted,
     TextRefused,
@@ -107,6 +112,24 @@ class FitTextJobs:
                 continue
         found.sort(key=lambda fit: -fit.modified)
         post(UnfinishedFound(tuple(found)))
+
+    def find_elsewhere(self, post: Post, stop: Stop) -> None:
+        """Post the fits of other processes whose progress files are in the lenses folder."""
+        from lenstui.fitting.progress_file import PROGRESS, lens_of, read_progress
+
+        found = []
+        for path in sorted(lenses().glob(f"*{PROGRESS}")):
+            if stop():
+                return
+            try:
+                fit, age = read_progress(path), max(0.0, time.time() - path.stat().st_mtime)
+            except (LensError, OSError):  # no such file, or one of a fit that has just ended
+                continue
+            share = fit.step / fit.steps if fit.steps else fit.share
+            running = Phase.RUNNING
+            status = FitStatus(running, fit.preset, lens_of(path), share, fit.progress, kind=fit.kind)
+            found.append(Elsewhere(status, fit.model, age))
+        post(FitsElsewhere(tuple(found)))
 
     def prepare(self, request: FitRequest, stop: Stop) -> FitDriver | None:
         """Return the driver of a new fit, or None if the job was stopped meanwhile.

@@ -6,6 +6,7 @@ import torch
 
 from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
 from lenstui.support.errors import LensError, NoDeviceError
+from lenstui.support.launch import Launch
 
 
 def pick_device(name: str) -> torch.device:
@@ -30,6 +31,34 @@ def pick_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise NoDeviceError("There is no mps device here. Use --device auto or cpu.")
     return device
+
+
+def device_of(launch: Launch, name: str) -> str:
+    """Return the name of the device of one of several processes: each has a CUDA device of its own, if any.
+
+    That becomes PyTorch's current one, which is meant where a process talks to others of CUDA.
+
+    Args:
+        launch: the place of the process; one that was started by itself has the device that was named.
+        name: the name of a device, the same for all of them.
+
+    Raises:
+        NoDeviceError: if this machine has fewer CUDA devices than processes.
+        LensError: if the name is that of a single device.
+    """
+    if not launch.is_several or name == "cpu":
+        return name
+    if name == "mps" or (name.startswith("cuda:") and launch.count_here > 1):
+        raise LensError(f"--device {name} is a single device: several processes take --device cuda or cpu.")
+    if name.startswith("cuda:") or not torch.cuda.is_available():
+        return "cpu" if name == "auto" else name
+    if launch.number_here >= (count := torch.cuda.device_count()):
+        raise NoDeviceError(
+            f"There are {launch.count_here} processes for {count} CUDA devices here: start one for each "
+            "(--nproc-per-node), or choose --device cpu."
+        )
+    torch.cuda.set_device(launch.number_here)
+    return f"cuda:{launch.number_here}"
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype | str:

@@ -46,8 +46,8 @@ OF_THE_APP = {
 }  # fmt: skip
 OF_OTHER_SCREENS = {
     "LensRefused", "LensSaved", "LensNotSaved", "LensesListed", "TranslatorMeasured", "LensNotMeasured",
-    "TextCounted", "TextRefused", "UnfinishedFound", "CheckpointWritten", CellRead.__name__,
-    CellNotRead.__name__,
+    "TextCounted", "TextRefused", "UnfinishedFound", "FitsElsewhere", "CheckpointWritten",
+    CellRead.__name__, CellNotRead.__name__,
 }  # fmt: skip
 KINDS = [
     kind

@@ -11,6 +11,7 @@ from lenstui.fitting.jacobian.prompts import FitPrompts, prompts_of, read_prompt
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.fitting.plan import FitPlan, made_now
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.progress import FitProgress
 from lenstui.lens.compatibility import jacobian_config
 from lenstui.lens.jacobian import JacobianLens
@@ -67,20 +68,23 @@ def read_text(model: Model, plan: FitPlan, should_stop: Callable[[], bool] = lam
     return JacobianText(prompts, options, str(skipped) if skipped.count else None)
 
 
-def begin(model: Model, plan: FitPlan, text: JacobianText | None = None) -> JacobianFit:
+def begin(
+    model: Model, plan: FitPlan, text: JacobianText | None = None, processes: Processes = ALONE
+) -> JacobianFit:
     """Return a fit before its first step.
 
     Args:
         model: from `load`.
         plan: the plan of the fit of a Jacobian lens.
         text: the text of the plan; None to read it.
+        processes: those that fit it together.
 
     Raises:
         LensError: as `read_text` does, or if memory is too short.
     """
     text = text or read_text(model, plan)
     names = tuple(map(text_name, find_files(plan.documents)))
-    return JacobianFit.new(model, text.prompts, text.options, names)
+    return JacobianFit.new(model, text.prompts, text.options, names, processes)
 
 
 def fit_jacobian(

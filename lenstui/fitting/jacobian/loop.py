@@ -8,13 +8,15 @@ last one.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 
 import torch
+from torch import Tensor
 
+from lenstui.fitting.jacobian.by_parts import PartsGraph
 from lenstui.fitting.jacobian.convergence import shared_top
-from lenstui.fitting.jacobian.graph import scaled
+from lenstui.fitting.jacobian.graph import Graph, scaled
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian.ways import field_of, graph_of, not_finite, prove_parts, proven_way
 from lenstui.fitting.progress import FitProgress, timed
@@ -46,7 +48,7 @@ def jacobian_steps(fit: JacobianFit) -> Iterator[FitProgress]:
         yield from _stage(fit, "checking", _check(fit))
     while state.prompts < len(fit.prompts.train):
         yield from _stage(fit, "prompts", _prompt(fit))
-        if _is_due(fit):
+        if fit.processes.decided(_is_due(fit)):
             yield from _stage(fit, "measuring", _measure(fit))
     yield from measure_convergence(fit)
 
@@ -86,10 +88,13 @@ def _progress(fit: JacobianFit, stage: str, share: float) -> FitProgress:
 
 def _check(fit: JacobianFit) -> _Work:
     """Find the fastest way that gives the right Jacobian."""
-    ids = fit.prompts.train[0]
-    if fit.state.field is not None:
-        prove_parts(fit.model, ids, fit.derivative)
-    fit.state.way = proven_way(fit.model, ids, fit.derivative, fit.rules)
+    ids, way = fit.prompts.train[0], None
+    with fit.processes.together():
+        if fit.processes.is_first:
+            if fit.state.field is not None:
+                prove_parts(fit.model, ids, fit.derivative)
+            way = proven_way(fit.model, ids, fit.derivative, fit.rules)
+    fit.state.way = fit.processes.said_by(0, way)
     yield 1.0
 
 
@@ -106,24 +111,58 @@ def _prompt(fit: JacobianFit) -> _Work:
 
 
 def _pieces_of_prompt(fit: JacobianFit) -> _Work:
-    """Do the rest of the current prompt, and yield what is done of all prompts."""
-    model, state, count = fit.model, fit.state, len(fit.prompts.train)
+    processes, model, state = fit.processes, fit.model, fit.state
     assert state.way is not None
+    if not state.is_exact:
+        yield from _fields(fit)
+        return
     number, ids, d = state.prompts, fit.prompts.train[state.prompts], model.d_model
-    field = None if state.field is None else field_of(model, ids, fit.derivative)
-    graph = graph_of(model, ids, fit.derivative, state.way, fit.rules) if state.is_exact else None
+    with processes.together():
+        field = None if state.field is None else field_of(model, ids, fit.derivative)
+        graph = graph_of(model, ids, fit.derivative, state.way, fit.rules)
+    chunk = -processes.highest(-graph.chunk)
     while state.prompts == number:
-        if graph is None:
-            state.finish_prompt(fit.held_out, field)
-        else:
-            dims = range(state.dims, min(state.dims + graph.chunk, d))
-            jacobian = yield from scaled(
-                graph.jacobian_steps(dims), (number + dims.start / d) / count, len(dims) / d / count
-            )
-            if not bool(torch.isfinite(jacobian).all()):
-                raise LensError(not_finite(model))
-            state.add(jacobian, fit.held_out, field)
-        yield (state.prompts + state.dims / d) / count
+        each = min(chunk, -(-(d - state.dims) // processes.count))
+        begins = range(state.dims, d, each)[: processes.count]  # a round: some output dimensions for each
+        own = [range(begin, min(begin + each, d)) for begin in processes.own(begins)]
+        for dims, jacobian in (yield from processes.meeting(_jacobians(fit, graph, own))):
+            state.add(jacobian, dims.start, fit.held_out, field)
+        stop = min(begins[-1] + each, d)
+        if stop == d and field is not None and processes.is_first:
+            state.add_field(field, number, fit.held_out)
+        state.advance(stop)
+        yield (state.prompts + state.dims / d) / len(fit.prompts.train)
+
+
+def _jacobians(
+    fit: JacobianFit, graph: Graph | PartsGraph, of: Sequence[range]
+) -> Generator[float, None, list[tuple[range, Tensor]]]:
+    """Return ranges of output dimensions of the current prompt, each with its part of every row's Jacobian.
+
+    Yields:
+        What is done of all prompts.
+    """
+    d, count, found = fit.model.d_model, len(fit.prompts.train), []
+    for dims in of:
+        begin = (fit.state.prompts + dims.start / d) / count
+        jacobian = yield from scaled(graph.jacobian_steps(dims), begin, len(dims) / d / count)
+        if not bool(torch.isfinite(jacobian).all()):
+            raise LensError(not_finite(fit.model))
+        found.append((dims, jacobian))
+    return found
+
+
+def _fields(fit: JacobianFit) -> _Work:
+    """Add the mean fields of a round of prompts whose Jacobians are not computed, one in each process."""
+    processes, state, prompts = fit.processes, fit.state, fit.prompts.train
+    next_exact = -(-state.prompts // state.exact_every) * state.exact_every
+    numbers = range(state.prompts, min(next_exact, len(prompts)))[: processes.count]
+    with processes.together():
+        own = [(field_of(fit.model, prompts[at], fit.derivative), at) for at in processes.own(numbers)]
+    for field, number in own:
+        state.add_field(field, number, fit.held_out)
+    state.prompts = numbers.stop
+    yield state.prompts / len(prompts)
 
 
 def _is_due(fit: JacobianFit) -> bool:
@@ -140,6 +179,16 @@ def _is_due(fit: JacobianFit) -> bool:
 
 def _measure(fit: JacobianFit) -> _Work:
     """Measure how many of the top tokens are the same with either half of the prompts."""
-    state, prompts = fit.state, fit.state.prompts
-    state.convergence = yield from shared_top(fit.model, state.half_means())
-    state.measured_prompts = prompts
+    processes, state, prompts = fit.processes, fit.state, fit.state.prompts
+    processes.gather(state.half_parts())
+    shares = yield from processes.meeting(_convergence(fit))
+    processes.send([shares])
+    state.convergence, state.measured_prompts = shares, prompts
+    yield 1.0
+
+
+def _convergence(fit: JacobianFit) -> Generator[float, None, Tensor]:
+    """Return the shares of the top tokens, `[rows]`, in the first process, which has both halves whole."""
+    if not fit.processes.is_first:
+        return torch.zeros(len(fit.derivative.rows))
+    return (yield from shared_top(fit.model, fit.state.half_means()))

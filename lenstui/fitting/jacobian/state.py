@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from lenstui.fitting.jacobian.prompts import FitPrompts
 from lenstui.fitting.jacobian.relp import Relp
 from lenstui.fitting.jacobian.relp_check import proven_relp
 from lenstui.fitting.jacobian_options import JacobianOptions
+from lenstui.fitting.processes import ALONE, Processes
 from lenstui.fitting.state_schema import (
     Schema,
     check_state,
@@ -79,6 +80,11 @@ class JacobianState:
         return self.prompts
 
     @property
+    def place(self) -> tuple[int, ...]:
+        """How far the fit is: the same in all processes that are at the same place."""
+        return self.prompts, self.dims, self.measured_prompts
+
+    @property
     def has_learned(self) -> bool:
         """Whether there is a lens to keep: every output dimension was seen."""
         return self.prompts > 0
@@ -93,13 +99,12 @@ class JacobianState:
         exact = -(-self.prompts // self.exact_every)
         counts = torch.tensor([-(-exact // 2), exact // 2], dtype=torch.float32)
         counts = counts[:, None].repeat(1, d)
-        counts[self.half, : self.dims] += 1
+        counts[self.half_of(self.prompts), : self.dims] += 1
         return counts
 
-    @property
-    def half(self) -> int:
-        """The half that the current prompt belongs to."""
-        return self.prompts // self.exact_every % 2
+    def half_of(self, prompt: int) -> int:
+        """Return the half that a prompt belongs to."""
+        return prompt // self.exact_every % 2
 
     @property
     def is_exact(self) -> bool:
@@ -139,35 +144,59 @@ class JacobianState:
             errors.append(variance.clamp(min=0).sqrt() / mean.norm())
         return torch.stack(errors)
 
-    def add(self, jacobian: Tensor, held_out: Tensor, field: Tensor | None = None) -> None:
-        """Add the next output dimensions of the current prompt.
+    def add(self, jacobian: Tensor, first: int, held_out: Tensor, field: Tensor | None = None) -> None:
+        """Add some output dimensions of the current prompt to the sums.
 
         Args:
             jacobian: `[rows, dims, d]`.
+            first: the first of them.
             held_out: the held-out hidden states, `[rows, positions, d]`.
             field: the prompt's mean field, `[rows, d, d]`; None without a control variate.
         """
-        dims = slice(self.dims, self.dims + jacobian.shape[1])
+        dims = slice(first, first + jacobian.shape[1])
         if field is not None and self.field is not None:
             jacobian = jacobian - field[:, dims]
             self.field.products[:, dims] += (jacobian * field[:, dims]).sum(-1)
         self.sums[:, dims] += jacobian
         self.squares[:, dims] += jacobian.square().sum(-1)
-        self.halves[self.half, :, :, dims] += held_out @ jacobian.mT
-        self.dims = dims.stop
-        if self.dims == self.sums.shape[-1]:
-            self.finish_prompt(held_out, field)
+        self.halves[self.half_of(self.prompts), :, :, dims] += held_out @ jacobian.mT
 
-    def finish_prompt(self, held_out: Tensor, field: Tensor | None) -> None:
-        """Go to the next prompt.
+    def add_field(self, field: Tensor, prompt: int, held_out: Tensor) -> None:
+        """Add the mean field of a prompt, `[rows, d, d]`, to the sums of a control variate.
 
         Args:
+            field: the mean field.
+            prompt: the number of the prompt.
             held_out: the held-out hidden states, `[rows, positions, d]`.
-            field: the prompt's mean field, `[rows, d, d]`; None without a control variate.
         """
-        if field is not None and self.field is not None:
-            self.field.add(field, self.half, held_out)
-        self.prompts, self.dims = self.prompts + 1, 0
+        if self.field is not None:
+            self.field.add(field, self.half_of(prompt), held_out)
+
+    def advance(self, dims: int) -> None:
+        """Note that so many output dimensions of the current prompt are done, and go on to the next one."""
+        self.dims = dims
+        if dims == self.sums.shape[-1]:
+            self.prompts, self.dims = self.prompts + 1, 0
+
+    def half_parts(self) -> Iterator[Tensor]:
+        """Yield the sums that the halves are made of, of which several processes have parts."""
+        yield self.halves
+        if self.field is not None:
+            yield from (self.field.halves, self.field.counts)
+
+    def parts(self) -> Iterator[Tensor]:
+        """Yield all sums over the prompts, of which several processes have parts."""
+        yield from self.half_parts()
+        yield self.squares
+        for tensors in (self.sums, *(() if self.field is None else (self.field.total,))):
+            yield from tensors  # row by row
+        if self.field is not None:
+            yield from (self.field.squares, self.field.products)
+
+    def hold_no_part(self) -> None:
+        """Leave the sums to the first process."""
+        for part in self.parts():
+            part.zero_()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as tensors on the CPU and plain values, for a checkpoint."""
@@ -225,6 +254,8 @@ class JacobianFit:
         held_out: the hidden states that convergence is measured on, `[rows, positions, d]`, float32, on the
             CPU.
         data: the names of the texts.
+        processes: the processes that fit it together. Between two rounds they have the same state, but for
+            sums over the prompts, of which each has a part.
     """
 
     model: Model
@@ -233,10 +264,16 @@ class JacobianFit:
     state: JacobianState
     held_out: Tensor
     data: tuple[str, ...] = ()
+    processes: Processes = ALONE
 
     @classmethod
     def new(
-        cls, model: Model, prompts: FitPrompts, options: JacobianOptions, data: tuple[str, ...] = ()
+        cls,
+        model: Model,
+        prompts: FitPrompts,
+        options: JacobianOptions,
+        data: tuple[str, ...] = (),
+        processes: Processes = ALONE,
     ) -> JacobianFit:
         """Return a fit before its first step.
 
@@ -245,12 +282,17 @@ class JacobianFit:
         """
         rows, d = derivative(model, options).rows, model.d_model
         is_exact = options.estimator == "exact"
-        _check_memory(len(rows), d, copies=2 if is_exact else 3)
+        sums_of_each = 1 if is_exact else 2
+        _check_memory(len(rows), d, copies=sums_of_each * processes.count_here + 1)
         held_out = held_out_states(model, prompts.held_out, rows, options.skip_first)
         sums, halves = torch.zeros(len(rows), d, d), torch.zeros(2, *held_out.shape)
         field = None if is_exact else FieldSums.zeros(sums, halves)
         state = JacobianState(sums, halves, torch.zeros(len(rows), d), options.exact_every, field)
-        return cls(model, prompts, options, state, held_out, data)
+        return cls(model, prompts, options, state, held_out, data, processes)
+
+    def gather(self) -> None:
+        """Bring the whole state to the first process."""
+        self.processes.gather(self.state.parts())
 
     @property
     def derivative(self) -> Derivative:
@@ -281,7 +323,7 @@ class JacobianFit:
 
 
 def _check_memory(rows: int, d: int, copies: int) -> None:
-    """Refuse a fit whose sums, and the means that are made of them in the end, do not fit in memory."""
+    """Refuse a fit whose sums, in all processes, and the means that are made of them do not fit in memory."""
     needed, free = copies * 4 * rows * d * d, free_memory()
     if free is not None and needed > free:
         raise LensError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from lenstui.export.command import resume_command
 from lenstui.fitting.plan import unit_of
-from lenstui.jobs.fit_messages import FitStatus, Phase
+from lenstui.jobs.fit_messages import Elsewhere, FitStatus, Phase
 from lenstui.support.duration import duration
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ PRESETS: Mapping[str, str] = {
     "paper": "SGD as in Belrose et al. 2023, 250 steps of 262,144 tokens: hours on a CPU",
     "adam": "Adam from zero, the recipe of small scripts",
 }
+_OLD = 60.0  # seconds without news of a fit elsewhere that are worth a word
 TAKEN = "A lens is in training for this model: end that first (t, then s or x)."
 
 
@@ -79,6 +80,13 @@ def glances(status: FitStatus) -> list[str]:
         reached = f" · convergence {float(shares.mean()):.2f}"
     full = shortest + step
     return [full + left + reached, full + reached, full, shortest]
+
+
+def elsewhere_words(fit: Elsewhere) -> str:
+    """Return how far a fit of another process is, and how old that is where it may have been killed."""
+    name = "" if fit.status.path is None else fit.status.path.stem
+    old = f" · nothing new for {duration(fit.age)}" if fit.age > _OLD else ""
+    return f"{name}, of {fit.model}, elsewhere: {glances(fit.status)[0]}{old}"
 
 
 def outcome(status: FitStatus) -> str:

@@ -18,6 +18,7 @@ from textual.widgets import Button, Collapsible, Input, Label, Static
 from lenstui.fitting.options import DEFAULT_PRESET, PRESETS
 from lenstui.fitting.plan import unit_of
 from lenstui.jobs.fit_messages import (
+    Elsewhere,
     FitRequest,
     TextCounted,
     TextRefused,
@@ -30,6 +31,7 @@ from lenstui.texts.bundled import text_for
 from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.shared.choice import Choice
 from lenstui.tui.shared.fit_words import PRESETS as PRESET_WORDS
+from lenstui.tui.shared.fit_words import elsewhere_words
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.status_bar import short_name
 from lenstui.tui.shared.still_input import StillInput
@@ -88,6 +90,7 @@ class TrainForm(VerticalScroll):
         #buttons Button { margin-right: 2; min-width: 12; background: $panel; color: $foreground; }
         #buttons Button:focus { background: $primary; color: $background; text-style: bold; }
         #complaint { color: $error; height: auto; margin-top: 1; display: none; }
+        #elsewhere { color: $foreground 60%; height: auto; margin-top: 1; display: none; }
         Collapsible:focus-within { background-tint: $surface 0%; }
         Collapsible { background: $surface; border: none; padding: 0; margin-top: 1; }
         CollapsibleTitle { padding: 0; color: $foreground 65%; background: $surface; }
@@ -153,6 +156,7 @@ class TrainForm(VerticalScroll):
             yield Button("Start", id="start", compact=True)
             yield Button("Go on", id="resume", compact=True)
         yield Static(id="complaint")
+        yield Static(id="elsewhere")
         with Collapsible(title="more"), Container(id="fields"):
             for field in FIELDS:
                 yield FieldLine(field)
@@ -343,6 +347,12 @@ class TrainForm(VerticalScroll):
             newest = found[0]
             place = f"{unit_of(newest.kind)} {newest.step} of {newest.steps}"
             button.label = shown(f"Go on with {newest.path.stem}: {place}")
+
+    def show_elsewhere(self, found: Sequence[Elsewhere]) -> None:
+        """Show how far the fits of other processes are, a line for each."""
+        line = self.query_one("#elsewhere", Static)
+        line.display = bool(found)
+        line.update(shown("\n".join(map(elsewhere_words, found))))
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,10 +8,12 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
+from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from lenstui.jobs.fit_messages import (
     BUSY,
+    FitsElsewhere,
     FitStatus,
     Phase,
     TextCounted,
@@ -36,6 +38,8 @@ from lenstui.tui.shared.status_bar import StatusBar
 from lenstui.tui.training.form import TrainForm
 from lenstui.tui.training.view import FitView, in_footer
 
+_LOOK_EVERY = 2.0  # seconds, at fits of other processes
+
 
 class Train(LeanScreen[None], AppScreen[None]):
     """The screen of the form, or of the fit. There is only one such screen, which keeps what it shows."""
@@ -58,6 +62,7 @@ class Train(LeanScreen[None], AppScreen[None]):
         self._services = services
         self._saving = LensSaving(services, self)
         self._phase = Phase.NONE
+        self._next_look: Timer | None = None  # at fits of other processes
 
     # ── layout ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -124,6 +129,11 @@ class Train(LeanScreen[None], AppScreen[None]):
 
     def _find_unfinished(self) -> None:
         self._services.training.find_unfinished(self._services.post_to(self))
+        self._find_elsewhere()
+
+    def _find_elsewhere(self) -> None:
+        if self.is_current and self._switcher.current == "form":
+            self._services.training.find_elsewhere(self._services.post_to(self))
 
     def _show_model(self) -> None:
         self.query_one(StatusBar).model = self._model
@@ -149,6 +159,13 @@ class Train(LeanScreen[None], AppScreen[None]):
     def on_unfinished_found(self, message: UnfinishedFound) -> None:
         """Offer to go on with a fit that was not finished."""
         self._form.offer(message.found)
+
+    def on_fits_elsewhere(self, message: FitsElsewhere) -> None:
+        """Show how far the fits of other processes are, and look again while there are any."""
+        self._form.show_elsewhere(message.found)
+        if self._next_look is not None:
+            self._next_look.stop()
+        self._next_look = self.set_timer(_LOOK_EVERY, self._find_elsewhere) if message.found else None
 
     @on(TrainForm.Submitted)
     def begin(self, message: TrainForm.Submitted) -> None:
