@@ -176,7 +176,7 @@ class Model:
 
 
 def load(
-    name: str,
+    name: str | Path,
     *,
     folder: Path | None = None,
     revision: str | None = None,
@@ -210,6 +210,7 @@ def load(
         LensError: if the model cannot be found, loaded or read right; one line that says what to do.
     """
     quiet()
+    name = str(name)
     placement = Placement.of(device, dtype, device_map, quantize)
     if isinstance(adapter, str):
         on_stage("looking for the adapter")

@@ -153,6 +153,11 @@ class Pretrained:
             tokenizer = AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=self.trusted, **known, **words
             )
+            # Some of what its configuration says wrong shows only when it is used.
+            usual, plain = (
+                tokenizer("a", add_special_tokens=special)["input_ids"] for special in (True, False)
+            )
+            tokenizer.decode(usual)
         except Exception as error:
             if "trust_remote_code" in str(error):
                 raise LensError(
@@ -164,7 +169,7 @@ class Pretrained:
                 f"The tokenizer in {self.place} cannot be read: {first_clause(error)}."
             ) from error
         # For some families transformers makes an empty tokenizer without any file.
-        if not self._has_vocabulary and not tokenizer("a", add_special_tokens=False)["input_ids"]:
+        if not self._has_vocabulary and not plain:
             raise self._no_tokenizer
         return tokenizer
 

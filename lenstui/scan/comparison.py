@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import dataset
 
 from lenstui.scan.columns import of_lens
-from lenstui.scan.matches import ScanRecords, by_row, sums_by_row
+from lenstui.scan.matches import ScanRecords, by_row, counts_of_rows, sums_by_row
 from lenstui.support.errors import LensError, first_line
 from lenstui.texts.bootstrap import BlockSums, bootstrap_error
 
@@ -148,10 +148,8 @@ def _numbers(column: pa.ChunkedArray) -> Array:
 
 def _counts_of(table: pa.Table, keys: list[str], rows: int) -> npt.NDArray[np.int64]:
     """Return how many positions part and join in each row, `[lenses, 2, rows]`."""
-    places = (
-        table[of_lens(key, name)].drop_null().to_numpy() + 1 for key in keys for name in ("parts", "joins")
-    )
-    counted = [np.bincount(each, minlength=rows) for each in places]  # `emb` is -1
+    columns = [table[of_lens(key, name)] for key in keys for name in ("parts", "joins")]
+    counted = [counts_of_rows(column, rows) for column in columns]
     return np.array(counted, np.int64).reshape(len(keys), 2, rows)
 
 

@@ -202,6 +202,22 @@ def parts_of(folder: Path) -> list[Part]:
     return parts
 
 
+def check_columns(part: Part, manifest: Manifest) -> None:
+    """Refuse a part whose columns are not those of its scan.
+
+    Raises:
+        LensError: if one is missing or of another type.
+    """
+    from pyarrow import parquet
+
+    from lenstui.scan.columns import arrow_type
+
+    schema = parquet.read_schema(part.path)
+    for column in manifest.columns:
+        if column.name not in schema.names or schema.field(column.name).type != arrow_type(column):
+            raise LensError(f"{part.path} is damaged: it has no column {column.name}, or of another type.")
+
+
 def write_part(folder: Path, first: int, blocks: list[pa.Table]) -> Part:
     """Write the records of neighbouring blocks as one part, which is there as a whole or not at all.
 

@@ -15,7 +15,7 @@ from pyarrow import compute, dataset
 
 from lenstui.scan.columns import BY_ROW, PAIR_BY_ROW, Column, of_lens
 from lenstui.scan.condition import nearest_names, parse_condition
-from lenstui.scan.folder import Manifest, parts_of, read_manifest
+from lenstui.scan.folder import Manifest, check_columns, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
 
 Array = npt.NDArray[np.float64]
@@ -89,6 +89,8 @@ def open_records(folder: Path) -> ScanRecords:
     parts = parts_of(folder)
     if not parts:
         raise LensError(f"The scan in {folder} has no records yet: go on with --resume.")
+    for part in parts:
+        check_columns(part, manifest)
     return ScanRecords(
         folder, manifest, tuple(part.path for part in parts), sum(part.records for part in parts)
     )
@@ -209,9 +211,27 @@ def _best(
 
 
 def by_row(column: pa.ChunkedArray, rows: int) -> Values:
-    """Return a column of lists by row as an array `[positions, rows]`, float32, what is missing as NaN."""
+    """Return a column of lists by row as an array `[positions, rows]`, float32, what is missing as NaN.
+
+    Raises:
+        pa.ArrowInvalid: if a list is missing, or of another length.
+    """
+    if not compute.all(compute.equal(compute.list_value_length(column), rows).fill_null(False)).as_py():
+        raise pa.ArrowInvalid(f"not every list has {rows} numbers")
     flat: Values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(-1, rows)
+
+
+def counts_of_rows(column: pa.ChunkedArray, rows: int) -> npt.NDArray[np.int64]:
+    """Return how often each row is in a column of rows, `[rows]`; what is missing does not count.
+
+    Raises:
+        pa.ArrowInvalid: if there is a row that the model does not have.
+    """
+    places = column.drop_null().to_numpy() + 1  # `emb` is -1
+    if len(places) and not 0 <= places.min() <= places.max() < rows:
+        raise pa.ArrowInvalid(f"a row is not one of {rows}")
+    return np.bincount(places, minlength=rows)
 
 
 def sums_by_row(values: Values | Array) -> Array:
@@ -246,8 +266,7 @@ class _Tally:
             # As a dictionary, which is added and does not count the pairs.
             counter.update(dict(zip(*(field.to_pylist() for field in counts.flatten()), strict=True)))
         for name in self.rows:
-            places = every[of_lens(self._lens, name)].take(found).drop_null().to_numpy() + 1  # `emb` is -1
-            self.rows[name] += np.bincount(places, minlength=self._size)
+            self.rows[name] += counts_of_rows(every[of_lens(self._lens, name)].take(found), self._size)
         at = found.to_numpy()
         for lens, name in self._sums:
             values = by_row(every[of_lens(lens, name)], self._size)

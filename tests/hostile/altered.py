@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from typing import Any
 
 import torch
@@ -86,3 +87,23 @@ def _others(place: str, kind: type) -> Iterator[tuple[str, Any]]:
 
 def _short(value: Any) -> str:
     return "removed" if value is REMOVED else repr(value)[:30]
+
+
+def altered_bytes(content: bytes, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Copies of a file's bytes, without end: each is cut, flipped, blanked, doubled or renumbered."""
+    random = Random(seed)
+    numbers = (b"\xff" * 8, b"\xff" * 4, b"\x7f" + b"\xff" * 7, b"\x00" * 8, b"99999999", b"-1", b"\x80")
+    while True:
+        at = random.choice((random.randrange(len(content)), random.randrange(min(64, len(content)))))
+        upto = at + random.choice((1, 2, 16, 1024))
+        run = content[at:upto]
+        yield f"cut at {at}", content[:at]
+        yield f"without {at} to {upto}", content[:at] + content[upto:]
+        yield (
+            f"bit at {at}",
+            content[:at] + bytes([content[at] ^ (1 << random.randrange(8))]) + content[at + 1 :],
+        )
+        yield f"blank {at} to {upto}", content[:at] + b"\0" * len(run) + content[upto:]
+        yield f"doubled {at} to {upto}", content[:upto] + run * random.choice((1, 50)) + content[upto:]
+        number = random.choice(numbers)
+        yield f"{number!r} at {at}", content[:at] + number + content[at + len(number) :]
