@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lenstui.model.gguf import SUFFIX
 from lenstui.support.errors import LensError
+from lenstui.support.typed_path import is_there
 
 DEFAULT_MODEL = "EleutherAI/pythia-14m"
 BUNDLED_MODEL = "bundled model"
@@ -22,7 +23,7 @@ def check_hub_name(name: str) -> None:
     Raises:
         LensError: if the name is a path, a file or a folder.
     """
-    if looks_like_a_path(name) or name.lower().endswith(SUFFIX) or _is_there(name):
+    if looks_like_a_path(name) or name.lower().endswith(SUFFIX) or is_there(Path(name)):
         raise LensError(f"--remote is for a model that NDIF has, named OWNER/NAME as on the hub, not {name}.")
 
 
@@ -36,13 +37,6 @@ def split_revision(text: str) -> tuple[str, str | None]:
         The name, and the branch, tag or commit; None where none is named.
     """
     name, at, revision = text.partition("@")
-    if not at or not name or looks_like_a_path(name) or text.lower().endswith(SUFFIX) or _is_there(text):
+    if not at or not name or looks_like_a_path(name) or text.lower().endswith(SUFFIX) or is_there(Path(text)):
         return text, None
     return name, revision or None
-
-
-def _is_there(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # too long for a path, or with a zero byte
-        return False

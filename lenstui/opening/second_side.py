@@ -11,6 +11,7 @@ from lenstui.lens.kinds import LOGIT
 from lenstui.model.gguf import SUFFIX
 from lenstui.model.name import split_revision
 from lenstui.support.request import Start
+from lenstui.support.typed_path import expanded, is_file, is_there
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -57,10 +58,10 @@ def typed_side(text: str, first: Start) -> AskedAgainst:
 
     if text == LOGIT:
         return AskedAgainst(None)
-    path = Path(text).expanduser()
-    if (path.is_file() and path.suffix.lower() != SUFFIX) or (path / PARAMS).is_file():
+    path = expanded(text)
+    if (is_file(path) and path.suffix.lower() != SUFFIX) or is_file(path / PARAMS):
         return AskedAgainst(None, path.absolute())
-    name, revision = (str(path.absolute()), None) if path.exists() else split_revision(text)
+    name, revision = (str(path.absolute()), None) if is_there(path) else split_revision(text)
     return AskedAgainst(replace(first, model=name, revision=revision, demo=False, lenses=(), again=None))
 
 

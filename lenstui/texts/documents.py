@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, unreadable
+from lenstui.support.typed_path import expanded
 from lenstui.texts.files import (
     JSON_LINES,
     PARQUET,
@@ -138,10 +139,7 @@ def matches(name: str) -> list[Path]:
     Raises:
         LensError: if there is no such file, or the name is that of a folder.
     """
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # `~` of an unknown user is an ordinary name
-        path = Path(name)
+    path = expanded(name)
     try:
         if path.is_dir():
             raise LensError(f"{path} is a folder: name the files in it, such as {path / '*.parquet'}.")

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.support.typed_path import is_there
+
 if TYPE_CHECKING:
     from lenstui.jobs.chosen_model import Chosen
     from lenstui.jobs.messages import Post
@@ -69,7 +71,7 @@ class ModelSwitch:
         model = self._program.explore.model
         if self._program.training.is_busy:
             self._tell(TAKEN)
-        elif model is None or model.name == BUNDLED_MODEL or Path(model.name).exists():
+        elif model is None or model.name == BUNDLED_MODEL or is_there(Path(model.name)):
             self._tell("Revisions are of models on the hub: m opens one.")
         else:
             self._program.models.list_revisions(model.name, step, post)

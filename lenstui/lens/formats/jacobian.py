@@ -176,7 +176,9 @@ def _block_outputs(found: Any, content: Mapping[str, Any], path: Path) -> Jacobi
     # A lens in training has a width of 0 there.
     _check(matrices, content.get("d_model") or theirs.get("d_model") or None, path)
     listed = content.get("source_layers")
-    if isinstance(listed, list) and (missing := [row for row in listed if row not in found]):
+    if isinstance(listed, list) and (
+        missing := [row for row in listed if not is_count(row) or row not in found]
+    ):
         raise LensError(f"{path} is damaged: it lists row {str(missing[0])[:20]}, and has no matrix for it.")
     config: dict[str, Any] = {"d_model": len(next(iter(matrices.values())))}
     fit: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label
 from lenstui.jobs.evaluation_messages import EvaluationAsked, OfferedLens, OfferedModel
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import whole_number
+from lenstui.support.typed_path import expanded
 from lenstui.texts.block_size import MAX_TOKENS, BlockSize
 from lenstui.texts.bundled import text_for, text_name
 from lenstui.texts.documents import COLUMN, Documents, matches
@@ -281,7 +282,7 @@ class AskEvaluation(BoxScreen[EvaluationAsked | None]):
             LensError: if a quote is not closed.
         """
         names = file_names(self.query_one("#ask-data", Input).value)
-        paths = tuple(str(_expanded(name).absolute()) for name in names)
+        paths = tuple(str(expanded(name).absolute()) for name in names)
         column = self.query_one("#ask-column", Input).value.strip() or None
         return Documents(paths or (str(text_for(self._model.name).path),), column)
 
@@ -317,10 +318,3 @@ def _line_id(model: OfferedModel, place: int) -> str:
 
 def _choice_id(model: OfferedModel, place: int) -> str:
     return f"lens-{model.number}-{place}"
-
-
-def _expanded(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # `~` of an unknown user is an ordinary name
-        return Path(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 from lenstui.export.names import shown_path
 from lenstui.jobs.set_messages import ReadCase, ReferenceRead
 from lenstui.support.printable import printable
+from lenstui.support.typed_path import expanded, folder_near
 from lenstui.tui.prompt_sets.menu import why_not_normal
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.reading import SetReader
@@ -52,9 +53,8 @@ class SetOutliers:
 
     def browse(self) -> None:
         """Open a dialog to choose the file of the reference, and read the prompt set with scores."""
-        typed = Path(self._widgets.reference.value or self._widgets.file.value).expanduser()
-        folder = typed.parent if typed.is_file() else Path.home()
-        self._services.ask(OpenPrompts(folder if folder.is_dir() else Path("/")), self._browsed)
+        folder = folder_near(expanded(self._widgets.reference.value or self._widgets.file.value))
+        self._services.ask(OpenPrompts(folder), self._browsed)
 
     def _browsed(self, path: Path | None) -> None:
         if path is not None:

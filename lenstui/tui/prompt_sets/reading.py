@@ -14,6 +14,7 @@ from lenstui.jobs.sets import NO_MODEL, SetRequest
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
+from lenstui.support.typed_path import expanded, folder_near
 from lenstui.texts.files import listed
 from lenstui.tui.prompt_sets.painter import SetPainter, SetWidgets
 from lenstui.tui.prompt_sets.state import SetRun, SetState
@@ -63,9 +64,8 @@ class SetReader:
 
     def browse(self) -> None:
         """Open a dialog to choose a file of prompts, and read the chosen file."""
-        typed = Path(self._widgets.file.value).expanduser()
-        folder = typed.parent if typed.is_file() else Path.home()
-        self._services.ask(OpenPrompts(folder if folder.is_dir() else Path("/")), self._browsed)
+        folder = folder_near(expanded(self._widgets.file.value))
+        self._services.ask(OpenPrompts(folder), self._browsed)
 
     def _browsed(self, path: Path | None) -> None:
         if path is not None:

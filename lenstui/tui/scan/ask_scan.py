@@ -18,6 +18,7 @@ from lenstui.jobs.scan_messages import ScanAsked
 from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
 from lenstui.support.typed_number import whole_number
+from lenstui.support.typed_path import expanded, is_there
 from lenstui.texts.block_size import MAX_TOKENS, BlockSize
 from lenstui.texts.bundled import text_for
 from lenstui.texts.documents import Documents, find_files
@@ -124,7 +125,7 @@ class AskScan(BoxScreen[ScanAsked | None]):
         stem = f"{short_name(self._model.name)}-{text}"
         stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
         name, number = stem, 1
-        while (self._place / name).exists():
+        while is_there(self._place / name):
             number += 1
             name = f"{stem}-{number}"
         return name
@@ -192,7 +193,4 @@ class AskScan(BoxScreen[ScanAsked | None]):
 
 def _absolute(name: str) -> str:
     """Return a file, folder or glob as it is found from everywhere."""
-    try:
-        return str(Path(name).expanduser().absolute())
-    except RuntimeError:  # `~` of an unknown user is an ordinary name
-        return str(Path(name).absolute())
+    return str(expanded(name).absolute())

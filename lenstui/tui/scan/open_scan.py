@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 from lenstui.export.names import shown_path
 from lenstui.support.cell_width import fit
 from lenstui.support.printable import printable
+from lenstui.support.typed_path import expanded
 from lenstui.tui.shared.box import Box, BoxScreen
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
@@ -96,10 +97,7 @@ class OpenScan(BoxScreen[Path | None]):
 
 def _folder(typed: str) -> Path:
     """Return the folder that a typed text means."""
-    try:
-        return Path(typed).expanduser().absolute()
-    except RuntimeError:  # `~` of an unknown user is an ordinary name
-        return Path(typed).absolute()
+    return expanded(typed).absolute()
 
 
 def _line(scan: ListedScan) -> Text:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from lenstui.support.typed_path import expanded
 from lenstui.tui.session.model_key import model_key
 
 MOST = 100  # models whose texts are kept
@@ -28,7 +28,7 @@ class LastText:
     @classmethod
     def of(cls, paths: Iterable[str], column: str | None) -> LastText:
         """Return the text of some files, named so that they are found from any folder."""
-        whole = (str(Path(path).expanduser().absolute()) for path in paths)
+        whole = (str(expanded(path).absolute()) for path in paths)
         return cls(" ".join(map(shlex.quote, whole)), column or "")
 
     @classmethod

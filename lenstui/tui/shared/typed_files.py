@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from lenstui.support.errors import LensError
+from lenstui.support.typed_path import expanded, is_there
 from lenstui.texts.documents import matches
 
 
@@ -20,11 +20,8 @@ def file_names(data: str) -> tuple[str, ...]:
     data = data.strip()
     if not data:
         return ()
-    try:
-        if Path(data).expanduser().exists():
-            return (data,)
-    except (OSError, RuntimeError, ValueError):
-        pass  # it is not the name of a single file, in any case
+    if is_there(expanded(data)):
+        return (data,)
     try:
         names = shlex.split(data)
     except ValueError as error:

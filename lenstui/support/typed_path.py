@@ -1,0 +1,43 @@
+"""Paths that somebody typed, or a file names: anything, also what no file system takes."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+
+def expanded(name: str) -> Path:
+    """Return the path that a name means, with `~` as a home folder; that of an unknown user is ordinary."""
+    try:
+        return Path(name).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(name)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a path; False where that cannot be said, as it is too long."""
+    with suppress(OSError, ValueError):
+        return path.exists()
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder; False where that cannot be said."""
+    with suppress(OSError, ValueError):
+        return path.is_dir()
+    return False
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a regular file; False where that cannot be said."""
+    with suppress(OSError, ValueError):
+        return path.is_file()
+    return False
+
+
+def folder_near(path: Path) -> Path:
+    """Return the folder from which to look for a file like one: that of the file, home, or the topmost."""
+    if is_file(path):
+        return path.parent
+    home = expanded("~")
+    return home if is_folder(home) else Path("/")
