@@ -14,7 +14,7 @@ from importlib import import_module
 
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import say
-from lenstui.support.errors import LensError
+from lenstui.support.errors import LensError, is_panic
 
 # The commands, and the modules whose `run` they are. What is imported is the one that is called.
 _COMMANDS = {
@@ -64,10 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
         _abandon_stdout()
         return 1
-    except Exception as error:  # a defect: the log has where, and the terminal no traceback
+    except BaseException as error:  # a defect: the log has where, and the terminal no traceback
         from lenstui.support.crash_log import crash_line, is_debugging
 
-        if is_debugging():
+        if is_debugging() or not (isinstance(error, Exception) or is_panic(error)):
             raise
         say(crash_line(error))
         return 1

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from lenstui.support.errors import is_panic
 from lenstui.support.stopping import stop_when
 
 POST_EVERY = 0.1  # seconds between two messages about the progress of a job
@@ -73,7 +74,9 @@ class JobThread:
                 if self._step(job):
                     job.serial = next(self._serials)  # behind the others of its priority
                     self._jobs.put(job)
-            except Exception as error:  # the thread outlives any job
+            except BaseException as error:  # the thread outlives any job
+                if not (isinstance(error, Exception) or is_panic(error)):
+                    raise
                 self._on_error(error)
 
     def _step(self, job: _Job) -> bool:

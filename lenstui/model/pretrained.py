@@ -21,7 +21,7 @@ from lenstui.model.adapter_files import CONFIG as ADAPTER
 from lenstui.model.gguf import is_gguf, source
 from lenstui.model.placement import Placement
 from lenstui.model.size import check_claims, weight_bytes
-from lenstui.support.errors import LensError, first_clause
+from lenstui.support.errors import LensError, first_clause, is_panic
 from lenstui.support.small_file import read_json
 
 _VOCABULARIES = ("tokenizer.json", "*.model", "*vocab*", "*.tiktoken", "tekken.json")
@@ -158,7 +158,9 @@ class Pretrained:
                 tokenizer("a", add_special_tokens=special)["input_ids"] for special in (True, False)
             )
             tokenizer.decode(usual)
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
             if "trust_remote_code" in str(error):
                 raise LensError(
                     f"The tokenizer of {self.name} needs Python code of its own: {_WARNING}."
@@ -249,7 +251,8 @@ def _check_kind(raw: Mapping[str, Any], name: str) -> None:
         for entry in mapping.values()
         for name in ([entry] if isinstance(entry, str) else entry)
     }
-    classes = raw.get("architectures") or []
+    listed = raw.get("architectures")
+    classes = [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
     if kind not in _readable() or (classes and not any(c in causal or c.endswith("Model") for c in classes)):
         what = classes[0] if classes else kind
         raise LensError(f"{name} is no causal LM ({what}): there are no next-token logits to read.")

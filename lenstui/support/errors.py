@@ -61,7 +61,7 @@ def first_line(error: BaseException) -> str:
     return f"{first.rstrip()} {more[0].strip()}" if more and first.rstrip().endswith(":") else first
 
 
-def first_clause(error: Exception) -> str:
+def first_clause(error: BaseException) -> str:
     """Return the first line of an error's message without a full stop, to stand within a sentence."""
     return first_line(error).rstrip(".")
 
@@ -75,6 +75,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out; torch raises several kinds."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether an error is a panic of a library in Rust, such as tokenizers: it is no `Exception`."""
+    return type(error).__name__ == "PanicException"
 
 
 def advice(error: BaseException, out_of_memory: str) -> str | None:

@@ -29,6 +29,14 @@ FILES = (
     "model.safetensors",
 )
 
+# It begins with a special token that it does not have.
+PANICS = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<none>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}],
+    "special_tokens": {},
+}
+
 
 def copies(good: Path) -> Iterator[tuple[str, bytes]]:
     """Altered copies of a file, half of them of its values if it is JSON."""
@@ -103,3 +111,25 @@ def each_opens_or_is_refused(folder: Path, place: Path, name: str, opened: Calla
         shutil.rmtree(copy)
         count += 1
     assert count == SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "why"),
+    [
+        ("config.json", "architectures", [True], None),
+        ("tokenizer_config.json", "model_max_length", [], "tokenizer in .* cannot be read"),
+        # tokenizers panics, which is no `Exception`.
+        ("tokenizer.json", "post_processor", PANICS, "tokenizer in .* cannot be read: no entry found"),
+    ],
+)
+def test_what_was_found_so(
+    folder: Path, tmp_path: Path, name: str, key: str, value: Any, why: str | None
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / name).write_text(json.dumps(json.loads((copy / name).read_text()) | {key: value}))
+    if why is None:
+        load(copy)
+        return
+    with pytest.raises(LensError, match=why):
+        load(copy)

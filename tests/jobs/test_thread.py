@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 
@@ -80,6 +81,34 @@ def test_an_exception_is_told_and_the_thread_goes_on() -> None:
     thread.submit("other", lambda stop: done.set())
     assert done.wait(LIMIT)
     assert [str(error) for error in told] == ["as planned"]
+
+
+def test_a_panic_of_a_library_does_not_end_the_thread() -> None:
+    from tokenizers import Tokenizer
+
+    told, done = list[BaseException](), threading.Event()
+    thread = JobThread(on_error=told.append)
+    # It begins with a special token that it does not have, and panics when it is used.
+    none = {"SpecialToken": {"id": "<none>", "type_id": 0}}
+    single = [none, {"Sequence": {"id": "A", "type_id": 0}}]
+    whole = {
+        "version": "1.0",
+        "added_tokens": [],
+        "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
+        "post_processor": {
+            "type": "TemplateProcessing", "single": single, "pair": single[1:], "special_tokens": {}
+        },
+    }  # fmt: skip
+    tokenizer = Tokenizer.from_str(json.dumps(whole))
+
+    def tokenize(stop: Stop) -> None:
+        tokenizer.encode("a")
+
+    thread.submit("tokenize", tokenize)
+    thread.submit("next", lambda stop: done.set())
+    assert done.wait(LIMIT)
+    assert [isinstance(error, Exception) for error in told] == [False]
+    assert "no entry found" in str(told[0])
 
 
 def test_a_job_in_steps_hands_over_to_one_that_comes_first() -> None:
