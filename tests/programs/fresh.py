@@ -39,6 +39,10 @@ class FreshProgram:
 class Fresh:
     """Where programs are started afresh, with nothing imported."""
 
+    def __init__(self, folder: Path | None = None) -> None:
+        """Have them started in a folder, by default in this one."""
+        self._folder = folder
+
     def start(
         self, *words: object, terminal: str, keyboard: bool, environment: Mapping[str, str]
     ) -> FreshProgram:
@@ -51,6 +55,7 @@ class Fresh:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
+                cwd=self._folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **environment},
             )
         return FreshProgram(process)

@@ -155,7 +155,9 @@ class Terminal:
         self.press(f"\x1b[<{place}M\x1b[<{place}m" * times)
 
     def resize(self, width: int, height: int) -> None:
-        """Have the terminal say another size; the program is not told."""
+        """Have the terminal say another size; the program hears of it by a signal of its own."""
+        if width and height:
+            self._screen.resize(height, width)
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def settings(self) -> list[object]:
