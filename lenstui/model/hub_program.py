@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 TIMEOUT = 10.0  # seconds for the list of files
 CHUNK = 1 << 18  # bytes; huggingface_hub's 10 MB would show no progress for minutes on a slow line
 _TICK = 0.1  # seconds between two lines of progress
+# What huggingface_hub would add to its requests about this machine; it reads this when it is imported.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 _PAGES = {"model": "", "dataset": "datasets/", "space": "spaces/"}  # where the hub has its repositories
 
 
