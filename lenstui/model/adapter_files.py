@@ -77,7 +77,7 @@ class Adapter:
                 f"{name} begins at certain tokens of a prompt (activated LoRA): "
                 "only adapters that hold for whole prompts are read."
             )
-        if typed not in {None, "CAUSAL_LM"}:
+        if typed is not None and typed != "CAUSAL_LM":
             raise LensError(
                 f"{name} is an adapter for {typed}: a lens needs one for a causal LM (CAUSAL_LM)."
             )

@@ -133,3 +133,12 @@ def test_what_was_found_so(
         return
     with pytest.raises(LensError, match=why):
         load(copy)
+
+
+def test_an_adapter_for_a_list_is_refused(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(adapter, copy)
+    config = copy / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"task_type": []}))
+    with pytest.raises(LensError, match="needs one for a causal LM"):
+        load(folder, adapter=str(copy))
