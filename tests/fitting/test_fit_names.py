@@ -64,7 +64,8 @@ def test_a_killed_one_blocks_nobody_and_is_no_lens(
     program.said("closed form")
     program.send(signal.SIGKILL)
     assert program.status() == -signal.SIGKILL
-    assert names(lenses) == [".tiny-quick-1.checkpoint.lock"]
+    # How far it came is still to be seen.
+    assert names(lenses) == [".tiny-quick-1.checkpoint.lock", "tiny-quick-1.progress"]
     assert lens_paths(lenses) == [] == list(lenses.glob("*.checkpoint"))
     again = programs.start(*words, environment=environment)
     again.said("closed form")
