@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -75,6 +76,8 @@ class Ending:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has SIGHUP ignored
                 signal.signal(number, self._hear)
+        if self._terminal is not None:
+            threading.Thread(target=self._watch_line, name="lenstui-line", daemon=True).start()
         # Textual asks for the size in two ways, and repaints without end where these disagree: in a window of
         # size 0, and where TERM is dumb. This is the way it asks after that.
         size = None if self._terminal is None else shutil.get_terminal_size()
@@ -97,6 +100,16 @@ class Ending:
             self._signal = number
             self._rescue = threading.Thread(target=self._end, name="lenstui-ending", daemon=True)
             self._rescue.start()
+
+    def _watch_line(self) -> None:
+        """End the app when the terminal is gone, also where the signal that says so is ignored, as by nohup.
+
+        Textual would go on, read nothing without end, and never write again.
+        """
+        line = select.poll()
+        line.register(sys.__stdin__, 0)  # type: ignore[arg-type]
+        if any(happened & select.POLLHUP for _, happened in line.poll()) and not self._put_away.wait(GRACE):
+            self._hear(signal.SIGHUP, None)
 
     def _end(self) -> None:
         if self._app.training.is_under_way:

@@ -157,6 +157,44 @@ def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, num
         assert 0 <= received.rindex(on) < received.rindex(off)
 
 
+UNHEARD = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+sys.path[:0] = [{root!r}]
+from lenstui.support.request import Start
+from lenstui.tui.app import LenstuiApp
+from lenstui.tui.ending import Ending
+
+class Begun(LenstuiApp):
+    def on_ready(self):
+        print("begun", file=open({mark!r}, "w"), flush=True)
+
+Ending(Begun(Start(prompt="a"))).run()
+"""
+
+
+def test_a_line_that_drops_unheard_ends_it(tmp_path: Path) -> None:
+    """It stayed for ever, and took half of a processor to read nothing."""
+    ours, theirs = pty.openpty()
+    mark = tmp_path / "begun"
+    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
+    code = UNHEARD.format(root=str(ROOT), mark=str(mark))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as program:
+        try:
+            end = time.monotonic() + LIMIT
+            while not mark.exists():
+                assert time.monotonic() < end, "it does not begin"
+                if select.select([ours], [], [], 0.05)[0]:
+                    os.read(ours, 1 << 20)
+            os.close(theirs)
+            os.close(ours)
+            assert program.wait(LIMIT) == 128 + signal.SIGHUP
+        finally:
+            program.kill()
+
+
 def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
     terminal.press("qq")  # out of the screen of the training, then out of Explore
     terminal.until(b"save a checkpoint")
