@@ -204,7 +204,7 @@ def _kl_of_blocks(fit: Fit, lens: Lens, numbers: range, one_in: int, by_block: T
             x = torch.stack([lens.normed(model, h[row], row) for row in range(len(h) - 1)])
         yield share
         for place, of_rows in enumerate((yield from _shared(summed_kl(model, h[-1], x, target), share))):
-            by_block[place, number] = of_rows
+            by_block[place, number] = of_rows.cpu()
 
 
 def _some(number: int, one_in: int) -> slice:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.scan.columns import Column, Second, all_columns
-from lenstui.support.atomic_file import replaced
+from lenstui.support.atomic_file import is_half_written, replaced
 from lenstui.support.errors import LensError, first_line, unreadable
 from lenstui.support.small_file import read_json
 from lenstui.support.version import __version__
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MANIFEST = "_scan.json"  # programs that read a folder of Parquet files pass over names that begin with _
 VERSION = 1
 _PART = re.compile(r"part-(\d{8})\.parquet")
-_HALF = re.compile(r"\.part-\d{8}\.parquet\.[0-9a-f]{8}")  # of `atomic_file`, where the program was killed
 
 # Settings that have to be the same where a scan goes on, with their names in messages.
 _SETTINGS = {
@@ -263,7 +262,7 @@ def held(folder: Path) -> Iterator[None]:
             if isinstance(error, BlockingIOError):
                 raise LensError(f"Another scan writes into {folder}: wait until it is over.") from error
         for path in folder.iterdir():
-            if _HALF.fullmatch(path.name):
+            if is_half_written(path):  # the program was killed
                 with suppress(OSError):
                     path.unlink()
         yield

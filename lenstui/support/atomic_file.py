@@ -191,6 +191,11 @@ def written(file: Path) -> Iterator[IO[bytes]]:
             yield out
 
 
+def is_half_written(file: Path) -> bool:
+    """Return whether a file has the name of a part, which somebody writes or a killed program left."""
+    return file.name.startswith(".") and file.name.endswith(f".{_PART}")
+
+
 def is_special(file: Path) -> bool:
     """Return whether `file` is a device, a pipe, a socket, or an open file such as `/dev/stdout`."""
     if _descriptor(file) is not None:
