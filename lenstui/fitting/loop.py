@@ -21,7 +21,7 @@ from lenstui.fitting.progress import FitProgress, timed
 from lenstui.fitting.sampled_vocabulary import SampledVocabulary
 from lenstui.fitting.state import Fit, block_at, mixed_seed
 from lenstui.fitting.tempering import Tempering, tempering
-from lenstui.lens.fit_history import FitPoint, with_point
+from lenstui.lens.fit_history import KEY, FitPoint, history_of, with_point
 from lenstui.lens.lens import Lens
 from lenstui.lens.logit import LogitLens
 from lenstui.model.head import LinearHead
@@ -352,7 +352,7 @@ def _has_reached(fit: Fit, every: int) -> Generator[float, None, bool]:
     if not until:
         return False
     if state.measured_step != state.step:
-        points = [FitPoint(**point) for point in state.history]
+        points = history_of({KEY: state.history})
         if state.step < _expected_step(points, until, every):
             return False
         was_whole = bool(points) and points[-1].columns == all_columns

@@ -17,6 +17,7 @@ from lenstui.model.hub import find_local
 from lenstui.model.memory import free_memory, needed_memory, peak_memory
 from lenstui.model.size import model_size
 from lenstui.support import paths
+from lenstui.support.typed_path import expanded
 
 ADAPTER = "adapter"
 BUNDLED = "bundled"
@@ -50,7 +51,7 @@ def list_models(post: Post, recent: Sequence[str], device: str, dtype: str, stop
     known = {model.name for model in listed}
     listed += [ListedModel(name, PARTLY) for name in partial_models(known)]
     for name in recent:
-        place = Path(name).expanduser()
+        place = expanded(name)
         if name not in known and (where := _kind(place)) not in {None, FOLDER}:
             listed.append(_in_place(name, str(where), place, device, dtype))
     listed.append(replace(_in_place("", BUNDLED, paths.bundled_model(), device, dtype), used=0.0))
@@ -103,7 +104,7 @@ def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> N
         for entry, kind in islice(found, _MOST_PATHS)
     ]
     listed.sort(key=lambda model: model.where == FOLDER)
-    if slash and not begun and (here := _expanded(base)) is not None and _kind(here) == "folder":
+    if slash and not begun and _kind(here := expanded(base)) == "folder":
         listed.insert(0, _in_place(base, "folder", here, _whose_memory(device), dtype))
     if not stop():
         post(PathsListed(typed, tuple(listed), "" if listed else trouble))
@@ -112,13 +113,6 @@ def list_paths(post: Post, typed: str, device: str, dtype: str, stop: Stop) -> N
 def list_revisions(post: Post, name: str, step: int) -> None:
     """Post the revisions of a model that are in the cache."""
     post(RevisionsListed(name, cached_revisions(name), step))
-
-
-def _expanded(name: str) -> Path | None:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # ~ of nobody
-        return None
 
 
 def _whose_memory(device: str) -> str:

@@ -28,6 +28,7 @@ from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL, looks_like_a_path, 
 from lenstui.support import paths
 from lenstui.support.errors import LensError
 from lenstui.support.small_file import read_json, read_small
+from lenstui.support.typed_path import expanded, is_file, is_folder
 
 MAIN = "main"  # the branch where no revision is named
 
@@ -274,12 +275,9 @@ def hub_cache() -> Path:
 
 def _place(name: str) -> Path | None:
     """Return the folder or the GGUF file with a name; None where there is none."""
-    try:
-        place = Path(name).expanduser()
-        there = place.is_dir() or (is_gguf(place) and place.is_file())
-        return place if name.strip() and there else None
-    except (OSError, RuntimeError):  # too long for a path; `~` of an unknown user
-        return None
+    place = expanded(name)
+    there = is_folder(place) or (is_gguf(place) and is_file(place))
+    return place if name.strip() and there else None
 
 
 def _checked(place: Path, revision: str | None) -> Path:

@@ -96,9 +96,8 @@ def reduce_rows(
     log_normalizer = (log_total + over["peak"])[..., None]
     entropy = log_total - over["weighted"] / over["total"]
     kl = final["neg_entropy"] - over["cross"] + log_total
-    js = (final["neg_entropy"] - entropy - over["mixed"]) / 2 + math.log(
-        2
-    )  # H(m) - (H(p) + H(q)) / 2, p + q = 2m
+    # H(m) - (H(p) + H(q)) / 2, p + q = 2m
+    js = (final["neg_entropy"] - entropy - over["mixed"]) / 2 + math.log(2)
     log_probs = own - log_normalizer
     numbers = {
         "top1": top1.view(rows, columns),

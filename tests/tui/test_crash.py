@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -15,33 +13,21 @@ import pytest
 from lenstui.cli import main
 from lenstui.jobs.failures import reporting
 from lenstui.support import crash_log, paths
-from tests.programs import ROOT
+from tests.programs.own_app import start_app
 
 COUNTS: dict[str, int] = {}
 FAILING = """
-import sys
-sys.path[:0] = [{root!r}]
-from lenstui.support.request import Start
-from lenstui.tui.app import LenstuiApp
-from lenstui.tui.ending import Ending
-
-class Failing(LenstuiApp):
+class App(LenstuiApp):
     def on_ready(self):
         prompt = "my secret"
         raise ValueError(prompt)
-
-Ending(Failing(Start(prompt="a"))).run()
 """
 
 
 def test_a_screen_that_fails_says_so_in_a_line(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     before, received = termios.tcgetattr(theirs), b""
-    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
-    code = FAILING.format(root=str(ROOT))
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as program:
+    with start_app(FAILING, theirs, tmp_path) as program:
         while program.poll() is None or select.select([ours], [], [], 0.05)[0]:
             if select.select([ours], [], [], 0.05)[0]:
                 received += os.read(ours, 1 << 20)

@@ -8,8 +8,6 @@ import pty
 import select
 import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -18,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from lenstui.fitting.checkpoint import open_checkpoint
-from tests.programs import ROOT
 from tests.programs.forked import Forked
+from tests.programs.own_app import start_app
 from tests.programs.pty_terminal import Terminal
 
 LIMIT = 60.0  # seconds that anything may take on a busy machine
@@ -106,20 +104,13 @@ def test_where_the_size_is_not_known_it_rests_and_ends(
 
 
 STUCK = """
-import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
-sys.path[:0] = [{root!r}]
-from lenstui.support.request import Start
-from lenstui.tui.app import LenstuiApp
-from lenstui.tui.ending import Ending
 
-class Stuck(LenstuiApp):
+class App(LenstuiApp):
     def on_ready(self):
         print("stuck", file=open({mark!r}, "w"), flush=True)
         while True:
             time.sleep(1)
-
-Ending(Stuck(Start(prompt="a"))).run()
 """
 
 
@@ -129,11 +120,7 @@ def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, num
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     before, mark, received = termios.tcgetattr(theirs), tmp_path / "stuck", b""
-    code = STUCK.format(root=str(ROOT), mark=str(mark))
-    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as program:
+    with start_app(STUCK.format(mark=str(mark)), theirs, tmp_path) as program:
         try:
             end = time.monotonic() + LIMIT
             while program.poll() is None:
@@ -158,18 +145,11 @@ def test_a_screen_that_is_stuck_leaves_the_terminal_sane_too(tmp_path: Path, num
 
 
 UNHEARD = """
-import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-sys.path[:0] = [{root!r}]
-from lenstui.support.request import Start
-from lenstui.tui.app import LenstuiApp
-from lenstui.tui.ending import Ending
 
-class Begun(LenstuiApp):
+class App(LenstuiApp):
     def on_ready(self):
         print("begun", file=open({mark!r}, "w"), flush=True)
-
-Ending(Begun(Start(prompt="a"))).run()
 """
 
 
@@ -177,11 +157,7 @@ def test_a_line_that_drops_unheard_ends_it(tmp_path: Path) -> None:
     """It stayed for ever, and took half of a processor to read nothing."""
     ours, theirs = pty.openpty()
     mark = tmp_path / "begun"
-    environment = {**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(tmp_path)}
-    code = UNHEARD.format(root=str(ROOT), mark=str(mark))
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as program:
+    with start_app(UNHEARD.format(mark=str(mark)), theirs, tmp_path) as program:
         try:
             end = time.monotonic() + LIMIT
             while not mark.exists():
