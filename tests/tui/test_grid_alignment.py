@@ -91,7 +91,6 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         cursor=Cursor(1, cursor),
         columns=shown,
         beside_cursor=cursor + 1,
-        top=0,
         depth=depth,
         layout=layout,
         marks=marks,

@@ -36,7 +36,6 @@ class Frame:
         cursor: the cell that the cursor is on.
         columns: the columns on screen, from the left.
         beside_cursor: the column to the right of the cursor's; -1 for none.
-        top: the number of lines that are scrolled away.
         depth: how many lines a row has.
         layout: how wide a column is, and what its cells show.
         marks: whether the cell where a column settles is marked.
@@ -56,7 +55,6 @@ class Frame:
     cursor: Cursor
     columns: Sequence[int]
     beside_cursor: int
-    top: int
     depth: int
     layout: ColumnLayout
     marks: bool
@@ -67,11 +65,14 @@ class Frame:
     gutter: int
     width: int
 
-    def line(self, y: int) -> Strip:
-        """Return a line of the screen: a label, blank in the header, then the columns on screen."""
-        if y < HEADER:
+    def line(self, number: int) -> Strip:
+        """Return a line, of the header or of a row, counted from the top where nothing is scrolled.
+
+        It is a label, blank in the header, and then the columns on screen.
+        """
+        if number < HEADER:
             return self._strip(" " * self.gutter, self.look.gutter, self._header())
-        place, line = divmod(y - HEADER + self.top, self.depth)
+        place, line = divmod(number - HEADER, self.depth)
         if place >= len(self.rows):
             return Strip.blank(self.width, self.look.blank)
         row = len(self.rows) - 1 - place if self.flipped else place
