@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 from rich.segment import Segment
@@ -100,9 +99,9 @@ async def test_a_step_of_the_cursor_draws_few_lines(monkeypatch: pytest.MonkeyPa
         await pilot.pause()
         before = Grid._draw
 
-        def draw(grid: Grid, lines: Sequence[int], *rest: Any) -> None:
+        def draw(grid: Grid, lines: Sequence[int]) -> None:
             drawn.extend(lines)
-            before(grid, lines, *rest)
+            before(grid, lines)
 
         monkeypatch.setattr(Grid, "_draw", draw)
         await pilot.press("l")
@@ -119,10 +118,10 @@ async def test_rows_that_come_back_into_sight_are_not_drawn_again(monkeypatch: p
         see_all_rows(app.left)
         before = Grid._draw
 
-        def draw(grid: Grid, lines: Sequence[int], *rest: Any) -> None:
+        def draw(grid: Grid, lines: Sequence[int]) -> None:
             if grid is app.left:
                 drawn.extend(lines)
-            before(grid, lines, *rest)
+            before(grid, lines)
 
         monkeypatch.setattr(Grid, "_draw", draw)
         app.left.scroll_now(0, 6)

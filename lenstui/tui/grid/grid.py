@@ -27,11 +27,8 @@ from lenstui.tui.grid.room import NO_FIGURES, RowFigures, widest_of
 from lenstui.tui.shared.scroll_bar import ScrolledLine
 
 if TYPE_CHECKING:
-    from textual.color import Color
-    from textual.filter import LineFilter
-
     from lenstui.readout.cells import Cells, FloatArray, IntArray
-    from lenstui.tui.grid.cell import Look
+    from lenstui.tui.grid.cell import LineFilters, Look
     from lenstui.tui.grid.cells import GridCells
     from lenstui.tui.grid.frame import Frame
 
@@ -77,6 +74,7 @@ class Grid(GridMoves):
         super().__init__(name=name, id=id, classes=classes)
         self._look_cache: Look | None = None
         self._dim_look_cache: Look | None = None
+        self._filters: dict[LineFilters, LineFilters] = {}  # those that change anything, by all of them
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
 
@@ -270,6 +268,7 @@ class Grid(GridMoves):
         """Forget the styles and the lines, so that the next painting looks them up and draws them again."""
         super().notify_style_update()
         self._look_cache = self._dim_look_cache = None
+        self._filters.clear()
         self._lines.clear()
 
     def refresh(
@@ -308,15 +307,14 @@ class Grid(GridMoves):
         A grid has no border and no padding, which its pane has, and so none of what makes lines of a widget
         in general takes long.
         """
-        ground, filters = self.background_colors[1], tuple(self.get_line_filters())
-        drawn_for = self.outer_size, self._view, self.scroll_offset.x, ground, filters
+        drawn_for = self.outer_size, self._view, self.scroll_offset.x, self._line_filters
         if drawn_for != self._drawn_for or len(self._lines) > _MOST_KEPT:
             self._drawn_for = drawn_for
             self._lines.clear()
         height = self._view.height
         seen = [self._line_at(y) for y in crop.line_range if y < height]
         if missing := [line for line in seen if line not in self._lines]:
-            self._draw(missing, ground, filters)
+            self._draw(missing)
         lines = [self._lines[line] for line in seen]
         lines += [Strip.blank(self.outer_size.width, self._look.blank)] * (crop.height - len(lines))
         if crop.column_span == (0, self.outer_size.width):
@@ -327,17 +325,25 @@ class Grid(GridMoves):
         """Return one line."""
         return self.render_lines(Region(0, y, self.outer_size.width, 1))[0]
 
-    def _draw(self, lines: Sequence[int], ground: Color, filters: Sequence[LineFilter]) -> None:
+    @property
+    def _line_filters(self) -> LineFilters:
+        """The filters that change how a grid looks in this terminal, with the ground that they need."""
+        asked = self.background_colors[1], tuple(self.get_line_filters())
+        if asked not in self._filters:
+            self._filters = {asked: self._look.changing(*asked)}
+        return self._filters[asked]
+
+    def _draw(self, lines: Sequence[int]) -> None:
         """Draw lines as the terminal shows them, with the places that a scrollbar at the right covers."""
         frame, blank = self._snapshot(), self._look.blank
         width = self.outer_size.width
         behind = Strip([Segment(" " * (width - frame.width), blank)]) if width > frame.width else None
+        ground, filters = self._line_filters
         for number in lines:
-            line = frame.line(number)
-            segments = list(line)
+            segments = frame.line(number)
             for each in filters:
                 segments = each.apply(segments, ground)
-            line = Strip(segments, line.cell_length)
+            line = Strip(segments, frame.width)
             self._lines[number] = line if behind is None else ScrolledLine(line, behind)
 
     def _snapshot(self) -> Frame:

@@ -11,7 +11,7 @@ from lenstui.tui.shared.scroll_bar import RunBar, bar_lines
 
 # Of all views: Textual makes their scrollbars itself.
 ScrollBar.renderer = RunBar
-ScrollBar.render_lines = bar_lines  # type: ignore[method-assign]
+ScrollBar.render_lines = bar_lines  # type: ignore[method-assign, assignment]
 
 _WHEEL_LINES = 3
 
