@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ from tests.hostile.hostile_model import (
 )
 from tests.programs.forked import Forked
 from tests.programs.pty_terminal import ENTER, ESC, QUIT, Terminal
+from tests.tiny.folders import llama_in
 
 # All that Textual and the screens send, and nothing else: modes, the cursor, colours, the pointer's shape.
 _MODE = r"\x1b\[\?(?:25|7|1000|1003|1004|1006|1015|1016|1049|2004|2026|2048)[hl]"
@@ -128,6 +130,29 @@ def test_what_a_template_refuses_is_shown_and_not_obeyed(started: Callable[..., 
     received = visited(started("--chat", f"refuse {PROMPT}"), ("", "not read"))
     assert r"\x1b]52;c;aGk=\x07" in received  # of the refusal: in the box ESC is a picture
     assert acted_on(_OWN.sub("", received)) == []
+
+
+def test_what_a_library_prints_itself_is_not_on_the_screen(
+    programs: Forked, byte_tokenizer: Any, tmp_path: Path
+) -> None:
+    """A tokenizer in Rust says on descriptor 2 that a pattern of its own tried too many ways."""
+    folder = llama_in(tmp_path / "model", byte_tokenizer)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    pattern = {
+        "type": "Split",
+        "pattern": {"Regex": "(?:q1|q1q1)+$"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [pattern, content["pre_tokenizer"]]}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    programs.imports("lenstui.tui.app")
+    terminal = Terminal(programs, [f"{'q1' * 60}x", "--model", str(folder)], tmp_path)
+    try:
+        received = visited(terminal, ("", "gives up"))
+    finally:
+        terminal.kill()
+    assert "panicked" not in received
 
 
 # ── the command line ─────────────────────────────────────────────────────────────────────────────────────
