@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from lenstui.model.child_process import child
@@ -38,9 +39,10 @@ class _Child:
     def ask(self, order: dict[str, Any], seconds: float) -> Any:
         """Return the answer to an order, plain values; as `confined` does it."""
         with self._lock:
-            process = self._process or self._started()
             try:
-                answer = self._answer(process, order, seconds)
+                if self._process is None or self._process.poll() is not None:  # somebody may have ended it
+                    self._process = self._started()
+                answer = _answer(self._process, order, seconds)
             except BaseException:
                 self._end()
                 raise
@@ -51,38 +53,21 @@ class _Child:
     def _started(self) -> subprocess.Popen[bytes]:
         # One thread, whose stack and allocator count once against its memory.
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-        self._process = child(
+        self._end()
+        process = self._process = child(
             "lenstui.model.confined_program",
             complaints=subprocess.DEVNULL,
             environment={**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false"},
         )
-        self._answer(self._process, {}, _START_SECONDS)
-        return self._process
-
-    def _answer(self, process: subprocess.Popen[bytes], order: dict[str, Any], seconds: float) -> Any:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        end = time.monotonic() + seconds
-        try:
-            process.stdin.write(json.dumps(order).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError as error:
-            raise Unconfined(_why(process)) from error
-        said = bytearray()
-        while not said.endswith(b"\n"):
-            if not select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                raise Unconfined(f"it took longer than {seconds:g} s")
-            chunk = os.read(process.stdout.fileno(), _CHUNK)
-            if not chunk:
-                raise Unconfined(_why(process))
-            said += chunk
-        return json.loads(said)
+        _answer(process, {}, _START_SECONDS)
+        return process
 
     def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with suppress(BrokenPipeError):  # what it did not take is lost with it
+                process.communicate()
 
 
 _child = _Child()
@@ -99,6 +84,27 @@ def confined(order: dict[str, Any]) -> Any:
             the library said of it.
     """
     return _child.ask(order, SECONDS)
+
+
+def _answer(process: subprocess.Popen[bytes], order: dict[str, Any], seconds: float) -> Any:
+    """Give the child an order, and return its answer."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    end = time.monotonic() + seconds
+    try:
+        process.stdin.write(json.dumps(order, default=str).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError as error:
+        raise Unconfined(_why(process)) from error
+    said = bytearray()
+    while not said.endswith(b"\n"):
+        if not select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            raise Unconfined(f"it took longer than {seconds:g} s")
+        chunk = os.read(process.stdout.fileno(), _CHUNK)
+        if not chunk:
+            raise Unconfined(_why(process))
+        said += chunk
+    return json.loads(said)
 
 
 def _why(process: subprocess.Popen[bytes]) -> str:
