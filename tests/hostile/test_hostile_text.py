@@ -12,6 +12,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -205,6 +206,12 @@ def test_errors_quote_on_one_line(
     (place / "role.jsonl").write_text(json.dumps({"messages": [{"role": REMARK * 1000, "content": "a"}]}))
     unread = {"prompt": "the cat", "target": "mat", "x" * 1_000_000: 1}
     (place / "unread.jsonl").write_text(json.dumps(unread))
+    long = "x" * 10_000_000
+    (place / "long.csv").write_text(f"prompt,target\n{long},mat")
+    (place / "long.jsonl").write_text(f'{{"prompt": "{long}')
+    (place / "long.json").write_text(json.dumps([{"role": long, "content": long}]))
+    (place / "long.txt").write_text(long)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for words, status in (
         (["read", "-p", f"refuse {PROMPT * 1000}", "--chat", *model], 1),
         (["read", "-p", "the \udcff", *model], 2),
@@ -215,6 +222,10 @@ def test_errors_quote_on_one_line(
         (["read", "--prompts", "role.jsonl", *model], 1),
         (["read", "--prompts", "unread.jsonl", *model], 0),
         (["scan", f"no{REMARK}"], 1),
+        (["read", "--prompts", "long.csv", *model], 1),
+        (["read", "--prompts", "long.jsonl", *model], 1),
+        (["read", "--turns", "long.json", *model], 1),
+        (["eval", "--data", "long.txt", *model], 1),
     ):
         try:
             given = main(words)
@@ -226,6 +237,8 @@ def test_errors_quote_on_one_line(
         assert acted_on(said) == []
         assert said.count("\n") == 1
         assert len(said) < 330, said
+    # The tokenizers' library keeps some 60 bytes for each byte of a text.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kB
 
 
 def test_a_terminal_gets_colours_and_no_more(programs: Forked, place: Path) -> None:
