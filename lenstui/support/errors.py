@@ -23,7 +23,7 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "st
 # torch goes on with all that its allocator holds, and with advice for programmers.
 _TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
 
-LONGEST_MESSAGE = 300  # characters: a sentence or two with some paths in them
+LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
 
 
 class LensError(Exception):
