@@ -16,6 +16,7 @@ from lenstui.cli.output import deliver
 from lenstui.cli.stderr import say
 from lenstui.support.duration import duration
 from lenstui.support.fixed_text import fixed_text
+from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
     from lenstui.fitting.kinds import AnyText
@@ -112,7 +113,10 @@ def report(lens: FittedLens, path: Path, form: str) -> None:
         content = {"version": 1, "path": str(path), **said, "kind": lens.kind}
         print(json.dumps(content, allow_nan=False))
         return
-    lines = [*(_convergence(lens) if lens.kind == "jacobian" else _held_out_kl(lens)), f"saved {path}"]
+    lines = [
+        *(_convergence(lens) if lens.kind == "jacobian" else _held_out_kl(lens)),
+        f"saved {printable(str(path))}",
+    ]
     deliver("".join(f"{line}\n" for line in lines), None)
 
 

@@ -17,6 +17,7 @@ from lenstui.lens.lens import Lens, lens_keys, lenses_for
 from lenstui.lens.logit import with_logit_lens
 from lenstui.model.load import Model
 from lenstui.model.rows import Row, choose_rows
+from lenstui.model.tokenization import plain_ids
 from lenstui.model.tokens import encode
 from lenstui.readout.cells import IntArray
 from lenstui.readout.reduction import is_number
@@ -263,7 +264,7 @@ def _begins(model: Model, token: int, target: str | None) -> bool:
     if "\ufffd" not in text:
         return bool(text) and bare.startswith(text)
     # A part of a character has no text of its own.
-    firsts = (model.tokenizer(form, add_special_tokens=False)["input_ids"][:1] for form in (bare, f" {bare}"))
+    firsts = (plain_ids(model.tokenizer, form)[:1] for form in (bare, f" {bare}"))
     return [token] in firsts
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lenstui.export.shape import ALL_VALUES, ONE_TOKEN, TOP_K, Shape
 from lenstui.lens.kinds import JACOBIAN, LOGIT, TUNED
 from lenstui.lens.names import is_instant
-from lenstui.support.printable import is_unicode
+from lenstui.support.printable import is_hidden, is_unicode, printable, with_marks
 
 if TYPE_CHECKING:
     from lenstui.edits.trace_options import TraceOptions
@@ -336,15 +336,15 @@ def _reading_words(reading: Reading) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    if word.isprintable():
+    if printable(word) == word:
         return shlex.quote(word)
-    return "$'" + "".join(map(_escaped, word)) + "'"
+    return "$'" + "".join(_escaped(character, is_piled) for character, is_piled in with_marks(word)) + "'"
 
 
-def _escaped(character: str) -> str:
+def _escaped(character: str, is_piled: bool) -> str:
     if character in "\\'":
         return f"\\{character}"
-    if character.isprintable():
+    if not (is_piled or is_hidden(character)):
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

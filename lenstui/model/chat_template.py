@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any
 
+from lenstui.model.confined import confined
 from lenstui.support.errors import LensError, first_clause
 
-_SECONDS = 5.0  # a template takes milliseconds
-_JINJA_CODE = "<template>"  # the file name of a compiled template
 _SWITCH = "enable_thinking"
 NO_TEMPLATE = "This tokenizer has no chat template: give it a plain prompt."
 
@@ -46,44 +41,44 @@ def templated(
 
     Raises:
         LensError: if there is no chat template, or no thinking switch in it, or it cannot be applied: a
-            template is a program that may refuse, raise anything, or run for ever.
+            template is a program that may refuse, raise anything, run for ever, or take all memory.
     """
     if not has_chat_template(tokenizer):
         raise LensError(NO_TEMPLATE)
     if thinking is not None and not has_thinking_switch(tokenizer):
         raise LensError("This tokenizer's chat template has no thinking switch: leave it out.")
     switch = {} if thinking is None else {_SWITCH: thinking}
+    begins_answer = begins_answer and not goes_on
     try:
-        with _stopped_after(_SECONDS):
-            text: str = tokenizer.apply_chat_template(
-                list(messages),
-                tokenize=False,
-                add_generation_prompt=begins_answer and not goes_on,
-                continue_final_message=goes_on,
-                **switch,
+        if _applies_its_own_way(tokenizer):
+            return str(
+                tokenizer.apply_chat_template(
+                    list(messages),
+                    tokenize=False,
+                    add_generation_prompt=begins_answer,
+                    continue_final_message=goes_on,
+                    **switch,
+                )
             )
+        return str(
+            confined(
+                {
+                    "do": "render",
+                    "template": tokenizer.get_chat_template(),
+                    "messages": list(messages),
+                    "begins_answer": begins_answer,
+                    "goes_on": goes_on,
+                    "names": {**tokenizer.special_tokens_map, **switch},
+                }
+            )
+        )
     except Exception as error:
-        reason = "".join(c if c.isprintable() else "?" for c in first_clause(error))
-        raise LensError(f"The tokenizer's chat template cannot be applied: {reason}.") from error
-    return text
+        raise LensError(f"The tokenizer's chat template cannot be applied: {first_clause(error)}.") from error
 
 
-@contextmanager
-def _stopped_after(seconds: float) -> Iterator[None]:
-    """Raise a `TimeoutError` in a template that takes longer: a thread cannot be stopped from outside."""
-    end = time.monotonic() + seconds
+def _applies_its_own_way(tokenizer: Any) -> bool:
+    """Return whether a tokenizer's own code, which the user allowed to run, applies its chat template."""
+    from transformers import PreTrainedTokenizerBase
 
-    def check(frame: FrameType, event: str, argument: object) -> Any:
-        if time.monotonic() > end:
-            raise TimeoutError(f"it took longer than {seconds:g} s")
-        return check
-
-    def of_templates(frame: FrameType, event: str, argument: object) -> Any:
-        return check if frame.f_code.co_filename == _JINJA_CODE else None
-
-    before = sys.gettrace()
-    sys.settrace(of_templates)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
+    theirs = PreTrainedTokenizerBase.apply_chat_template
+    return getattr(type(tokenizer), "apply_chat_template", None) is not theirs

@@ -9,32 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from lenstui.model.child_process import child
 from lenstui.support.errors import LensError
 
 _POLL = 0.05  # seconds between two calls of `should_stop`
 _GRACE = 1.0  # seconds in which a stopped child may tidy up before it is killed
 _BAR = 12  # cells of the progress bar
 _SMALL = 1e7  # bytes; of a smaller download tenths of a megabyte are shown
-# lenstui comes from where the parent has it; nothing else in that folder may shadow what the child imports.
-_START = """\
-import sys
-from runpy import run_module
-root = sys.argv[1]
-sys.path.insert(0, root)
-import lenstui
-sys.path.remove(root)
-del sys.argv[:2]
-run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
 
 Message = dict[str, Any]
 ShouldStop = Callable[[], bool]
@@ -109,19 +97,10 @@ def run(
 @contextlib.contextmanager
 def _running(program: str, words: Sequence[str], complaints: Any) -> Iterator[Iterator[Message | None]]:
     """Run the child; yield its messages, with None while it is silent; end the child afterwards."""
-    # With -P: the current folder's modules may not shadow what it imports either.
-    root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _START, root, program, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=complaints,
-        text=True,
-        start_new_session=True,  # Ctrl+C belongs to the parent, which then closes the child's input
-    )
+    process = child(program, words, complaints=complaints)
     assert process.stdin is not None
     assert process.stdout is not None
-    lines: SimpleQueue[str | None] = SimpleQueue()
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
     try:
         yield _messages(lines)
@@ -134,13 +113,13 @@ def _running(program: str, words: Sequence[str], complaints: Any) -> Iterator[It
             process.wait()
 
 
-def _pump(stdout: Iterable[str], lines: SimpleQueue[str | None]) -> None:
+def _pump(stdout: Iterable[bytes], lines: SimpleQueue[bytes | None]) -> None:
     for line in stdout:
         lines.put(line)
     lines.put(None)
 
 
-def _messages(lines: SimpleQueue[str | None]) -> Iterator[Message | None]:
+def _messages(lines: SimpleQueue[bytes | None]) -> Iterator[Message | None]:
     while True:
         try:
             line = lines.get(timeout=_POLL)

@@ -21,6 +21,7 @@ from lenstui.model.adapter_files import CONFIG as ADAPTER
 from lenstui.model.gguf import is_gguf, source
 from lenstui.model.placement import Placement
 from lenstui.model.size import check_claims, weight_bytes
+from lenstui.model.tokenizer_file import check_tokenizer_files
 from lenstui.support.errors import LensError, first_clause, is_panic
 from lenstui.support.small_file import read_json
 
@@ -147,6 +148,8 @@ class Pretrained:
         from transformers import AutoTokenizer
 
         folder, words = source(self.place)
+        if not words:
+            check_tokenizer_files(self.place)
         try:
             # Without the configuration, AutoTokenizer would read it again, with the code that it names.
             known = {} if words else {"config": self.config}

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lenstui.model.chat_template import templated
+from lenstui.model.tokenization import cut, plain_ids
 from lenstui.model.turns import TurnColumns, render
 from lenstui.support.errors import LensError
+from lenstui.support.printable import is_hidden, with_marks
 from lenstui.support.turns import Conversation, conversation_of
 
 if TYPE_CHECKING:
@@ -82,8 +84,9 @@ def encode(
         tail: token ids to append to those of the text.
 
     Raises:
-        LensError: if the prompt is empty or cannot be put into the chat template, if the tokenizer lacks the
-            BOS token or chat template that is asked for, or if both a chat and `bos` are given.
+        LensError: if the prompt is empty or no text, or cannot be put into the chat template, if the
+            tokenizer lacks the BOS token or chat template that is asked for, or if both a chat and `bos` are
+            given.
     """
     begin = tokenizer.bos_token_id
     if (chat or not isinstance(text, str)) and bos is not None:
@@ -92,7 +95,7 @@ def encode(
         return _of_turns(tokenizer, conversation_of(text), context, tail)
     read = templated(tokenizer, [{"role": "user", "content": text}]) if chat and text else text
     # A template writes the special tokens itself, BOS with them.
-    ids = list(tokenizer(read, add_special_tokens=False, verbose=False)["input_ids"])
+    ids = plain_ids(tokenizer, read)
     if bos and begin is None:
         raise LensError("This tokenizer has no BOS token: leave --bos out.")
     if not ids or not text:
@@ -129,12 +132,12 @@ def exact_prompt(
 
 def front_of(tokenizer: Any) -> list[int]:
     """Return the special tokens that a tokenizer puts in front of every text: often BOS, sometimes none."""
-    return _with_front(tokenizer, "a", list(tokenizer("a", add_special_tokens=False)["input_ids"]))[0]
+    return _with_front(tokenizer, "a", plain_ids(tokenizer, "a"))[0]
 
 
 def _with_front(tokenizer: Any, text: str, plain: list[int]) -> tuple[list[int], list[int]]:
     """Return the special tokens in front of `text`, and its own tokens; those behind it are dropped."""
-    whole = list(tokenizer(text, verbose=False)["input_ids"])
+    whole = list(cut(tokenizer, text)["input_ids"])
     for start in range(len(whole) - len(plain) + 1):
         if whole[start : start + len(plain)] == plain:
             return whole[:start], plain
@@ -173,7 +176,7 @@ class TokenTexts:
         # Greater than the tokenizer's length where its vocabulary has holes.
         self._size = max(tokenizer.get_vocab().values(), default=-1) + 1
         # SentencePiece drops the leading space of an id that is decoded alone: decode it behind an anchor.
-        self._anchor: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"][-1:] or self._letter()
+        self._anchor: list[int] = plain_ids(tokenizer, "a")[-1:] or self._letter()
         self._anchor_text = self._decode(self._anchor)
         # Tokenizers such as GPT-1's mark the ends of words: between two tokens without the mark, a token's
         # own mark shows.
@@ -312,30 +315,28 @@ def _token_bytes(piece: str) -> bytes | None:
 def visible(text: str) -> str:
     """Return `text` on one line, with every character that could hide or move a terminal's cursor escaped.
 
-    Spaces become `·`, newlines `⏎`, tabs `⇥`. Control, zero-width, bidi, surrogate, private and unassigned
-    characters, line separators and odd spaces are escaped; a combining mark with nothing before it gets a
-    dotted circle to stand on.
+    Spaces become `·`, newlines `⏎`, tabs `⇥`. All else that `is_hidden`, and marks that pile up, are escaped;
+    a combining mark with nothing before it gets a dotted circle to stand on.
     """
     shown: list[str] = []
-    for character in text:
-        category = unicodedata.category(character)
+    for character, is_piled in with_marks(text):
         if character in _VISIBLE:
             shown.append(_VISIBLE[character])
-        elif category[0] in "CZ" or character in _INVISIBLE or "\U000e0100" <= character <= "\U000e01ef":
+        elif is_piled or is_hidden(character):
             shown.append(_escape(character))
-        elif category[0] == "M" and (not shown or shown[-1] in "·⏎⇥" or shown[-1].startswith("\\")):
+        elif unicodedata.category(character)[0] == "M" and _is_alone(shown):
             shown.append(f"◌{character}")
         else:
             shown.append(character)
     return "".join(shown)
 
 
+def _is_alone(shown: Sequence[str]) -> bool:
+    """Return whether a mark would come after nothing, or after what stands for a space or an escape."""
+    return not shown or shown[-1] in "·⏎⇥" or shown[-1].startswith("\\")
+
+
 _VISIBLE = {" ": "·", "\n": "⏎", "\t": "⇥"}
-# Fillers, joiners and variation selectors that Unicode calls letters or marks, and the blank of braille.
-_INVISIBLE = {
-    *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0",
-    *map(chr, range(0xFE00, 0xFE10)),
-}
 
 
 def _escape(character: str) -> str:

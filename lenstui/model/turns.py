@@ -17,6 +17,7 @@ from itertools import groupby, pairwise, takewhile
 from typing import Any
 
 from lenstui.model.chat_template import templated
+from lenstui.model.tokenization import cut
 from lenstui.support.errors import LensError
 from lenstui.support.turns import ASSISTANT, Conversation
 
@@ -171,7 +172,7 @@ def _text(tokenizer: Any, conversation: Conversation) -> str:
 def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]] | None]:
     """Return the tokens of a template's text, which has its own BOS, and where they lie in it if known."""
     known = bool(getattr(tokenizer, "is_fast", False))
-    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=known, verbose=False)
+    read = cut(tokenizer, text, add_special_tokens=False, return_offsets_mapping=known)
     return list(read["input_ids"]), [tuple(place) for place in read["offset_mapping"]] if known else None
 
 

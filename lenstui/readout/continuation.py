@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from lenstui.model.tokenization import plain_ids
+
 if TYPE_CHECKING:
     from lenstui.model.tokens import Prompt, TokenTexts
 
@@ -58,15 +60,11 @@ def tokens_behind(tokenizer: Any, text: str, added: str) -> list[int]:
         added: the word, with the space before it if there is one.
     """
 
-    def cut(whole: str) -> list[int]:
-        ids: list[int] = tokenizer(whole, add_special_tokens=False, verbose=False)["input_ids"]
-        return ids
-
     for before in (text, _BARE):
-        start, whole = cut(before), cut(before + added)
+        start, whole = plain_ids(tokenizer, before), plain_ids(tokenizer, before + added)
         if whole[: len(start)] == start:
             return whole[len(start) :]
-    return cut(added)
+    return plain_ids(tokenizer, added)
 
 
 def word_behind(tokenizer: Any, texts: TokenTexts, ids: Sequence[int], word: str) -> list[int]:

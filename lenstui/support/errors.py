@@ -23,26 +23,29 @@ _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "st
 # torch goes on with all that its allocator holds, and with advice for programmers.
 _TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
 
-LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
+LONGEST_MESSAGE = 300  # characters: a sentence or two with some paths in them
 
 
 class LensError(Exception):
-    """An error that the user can act on. The message is one line: what is wrong, and what to do.
-
-    A message may quote a file: control characters are escaped, and what makes it too long is left out of its
-    middle, so that its end says what to do.
-    """
+    """An error that the user can act on. The message is one line: what is wrong, and what to do."""
 
     def __init__(self, message: str) -> None:
-        line = printable(message)
-        if len(line) > LONGEST_MESSAGE:
-            half = (LONGEST_MESSAGE - 3) // 2
-            line = f"{line[:half]} … {line[-half:]}"
-        super().__init__(line)
+        super().__init__(message_line(message))
 
 
 class NoDeviceError(LensError):
     """An error for a requested device that this machine does not have."""
+
+
+def message_line(message: str) -> str:
+    """Return a message that may quote a file, as one line that is safe to show, of bounded length.
+
+    What makes it too long is left out of its middle, so that its end says what to do.
+    """
+    half = (LONGEST_MESSAGE - 3) // 2
+    # An escape is never shorter than what it stands for: ends are enough.
+    line = printable(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}")
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:half]} … {line[-half:]}"
 
 
 def unreadable(path: Path, error: OSError) -> LensError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenstui.support import paths
 from lenstui.support.device_names import DEVICES, DTYPES, is_device_name
-from lenstui.support.printable import printable
+from lenstui.support.errors import message_line
 from lenstui.support.small_file import read_small
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def load() -> Settings:
 
 def trouble(reason: str, instead: str = "defaults") -> str:
     """Return one line, safe to show, on what is wrong with the settings file and what is used instead."""
-    return printable(f"{paths.settings()}: {' '.join(reason.split())}. The {instead} hold.")
+    return message_line(f"{paths.settings()}: {' '.join(reason.split())}. The {instead} hold.")
 
 
 def read(text: str) -> Settings:

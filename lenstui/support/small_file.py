@@ -30,14 +30,18 @@ def read_small(path: Path, *, regular: bool = True, limit: int = LIMIT) -> bytes
     return content
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, limit: int = LIMIT) -> Any:
     """Return what a JSON file in UTF-8 holds.
+
+    Args:
+        path: the file.
+        limit: the most bytes that the file may have.
 
     Raises:
         OSError: if the file cannot be read, is not regular, or is too large.
         ValueError: if it is no JSON, or nested too deep.
     """
     try:
-        return json.loads(read_small(path).decode("utf-8"))
+        return json.loads(read_small(path, limit=limit).decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lenstui.support.atomic_file import replaced
-from lenstui.support.errors import LensError
-from lenstui.support.printable import printable
+from lenstui.support.errors import LensError, message_line
 from lenstui.support.small_file import read_json
 
 
@@ -52,4 +51,4 @@ def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None
 
 
 def _trouble(path: Path, what: str) -> str:
-    return printable(f"{path} {what}.")
+    return message_line(f"{path} {what}.")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenstui.model.tokenization import plain_ids
 from lenstui.model.tokens import front_of
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
@@ -54,7 +55,7 @@ def numbered_blocks(
     of_documents: list[int] = []  # of each pending token
     size = length - len(begin)
     for number, document in enumerate(documents):
-        pending += [*tokenizer(document, add_special_tokens=False, verbose=False)["input_ids"], end]
+        pending += [*plain_ids(tokenizer, document), end]
         of_documents += [number] * (len(pending) - len(of_documents))
         whole = len(pending) - len(pending) % size
         for start in range(0, whole, size):

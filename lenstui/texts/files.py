@@ -19,6 +19,7 @@ JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
 _ROWS = 256  # of a Parquet file, in memory at a time
 _BUFFER = 1 << 20  # bytes
 _NAMED = 12  # names in a message
+_LONGEST_NAME = 60  # characters of each
 
 # First bytes of files whose name tells another kind.
 _BEGINNINGS = (
@@ -189,6 +190,7 @@ def looks_like(beginning: bytes) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names as text for a message; of many only the first ones."""
+    """Return names as text for a message; of many only the first ones, of a long one its beginning."""
     names = list(names)
-    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+    first = (name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:_NAMED])
+    return ", ".join(first) + (", …" if len(names) > _NAMED else "")

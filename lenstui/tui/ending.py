@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from textual.message import Message
 
 from lenstui.support.printable import printable
+from lenstui.tui.own_terminal import own_terminal
 
 if TYPE_CHECKING:
     from lenstui.jobs.fit_service import FitService
@@ -82,7 +83,8 @@ class Ending:
         # size 0, and where TERM is dumb. This is the way it asks after that.
         size = None if self._terminal is None else shutil.get_terminal_size()
         try:
-            self._app.run(size=size)
+            with own_terminal():
+                self._app.run(size=size)
         except OSError:  # the terminal is gone
             if not self._signal:
                 raise

@@ -28,7 +28,7 @@ from lenstui.lens.published.matching import (
 from lenstui.lens.published.published_lens import PublishedLens
 from lenstui.lens.published.repositories import lens_repositories, model_in_path
 from lenstui.lens.tuned import TunedLens
-from lenstui.model import hub_process
+from lenstui.model import child_process, hub_process
 from lenstui.model.hub import hub_cache
 from lenstui.model.hub_process import DownloadProgress, DownloadStopped
 from lenstui.support.errors import LensError
@@ -278,7 +278,7 @@ def test_a_revision_that_is_gone_leaves_the_others(lens_hub: LensHub) -> None:
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 def test_offline_nothing_is_asked(
     lens_hub: LensHub,
-    children: list[subprocess.Popen[str]],
+    children: list[subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
 ) -> None:
@@ -361,7 +361,7 @@ def test_a_line_that_breaks_is_taken_up_where_it_broke(lens_hub: LensHub) -> Non
 
 
 def test_a_stopped_download_goes_on_from_there(
-    lens_hub: LensHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+    lens_hub: LensHub, children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_process, "_GRACE", 10)  # a busy machine is no failure
     lens = large(lens_hub)
@@ -456,7 +456,7 @@ def test_a_disk_that_is_full_is_one_line(
     lens_hub: LensHub, monkeypatch: pytest.MonkeyPatch, trouble: str, line: str
 ) -> None:
     lens = large(lens_hub)
-    monkeypatch.setattr(hub_process, "_START", trouble + hub_process._START)
+    monkeypatch.setattr(child_process, "_START", trouble + child_process._START)
     with pytest.raises(LensError, match=line) as caught:
         hub.download(lens)
     assert "\n" not in str(caught.value)

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import huggingface_hub  # before any test changes the environment that it reads on import
 import pytest
 
+from lenstui.model import child_process, hub, hub_process, hub_program
 from lenstui.model import download as child
-from lenstui.model import hub, hub_process, hub_program
 from lenstui.model.hub_process import DownloadProgress, DownloadStopped
 from lenstui.model.hub_program import Repository
 from lenstui.support.errors import LensError
@@ -184,7 +184,7 @@ def test_the_next_try_keeps_the_files_that_are_complete(fake: FakeHub) -> None:
 
 
 def test_a_stop_ends_the_child_and_leaves_nothing_half(
-    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+    fake: FakeHub, children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub_process, "_GRACE", 10)  # a busy machine is no failure
     fake.hold = True
@@ -203,10 +203,10 @@ def test_a_stop_ends_the_child_and_leaves_nothing_half(
 
 
 def test_a_child_that_hears_nothing_is_killed(
-    fake: FakeHub, children: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+    fake: FakeHub, children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaf = 'import time\nprint(\'{"done": 1, "total": 2, "file": "f"}\', flush=True)\ntime.sleep(60)'
-    monkeypatch.setattr(hub_process, "_START", deaf)
+    monkeypatch.setattr(child_process, "_START", deaf)
     monkeypatch.setattr(hub_process, "_GRACE", 0.1)
     seen: list[DownloadProgress] = []
     start = time.monotonic()
@@ -217,7 +217,7 @@ def test_a_child_that_hears_nothing_is_killed(
 
 
 def test_a_child_that_dies_without_a_word(fake: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_process, "_START", "raise SystemExit('out of luck')")
+    monkeypatch.setattr(child_process, "_START", "raise SystemExit('out of luck')")
     with pytest.raises(LensError, match=r"ended without a result \(out of luck\): try again"):
         hub.resolve(NAME)
 
@@ -227,7 +227,7 @@ def test_modules_of_the_current_folder_or_beside_lenstui_do_not_get_into_the_chi
 ) -> None:
     installed = tmp_path / "installed"
     shutil.copytree(Path(child.__file__).parents[1], installed / "lenstui")
-    monkeypatch.setattr(hub_process, "__file__", str(installed / "lenstui" / "model" / "hub_process.py"))
+    monkeypatch.setattr(child_process, "__file__", str(installed / "lenstui" / "model" / "hub_process.py"))
     monkeypatch.delenv("PYTHONPATH", raising=False)
     for folder in (installed, Path.cwd()):
         (folder / "huggingface_hub.py").write_text("raise SystemExit('shadowed')")

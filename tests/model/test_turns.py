@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui import LensError
-from lenstui.model import chat_template
+from lenstui.model import confined
 from lenstui.model.tokens import _BYTES, Prompt, encode
 from lenstui.model.turns import end_of_turn
 from lenstui.support.turns import Conversation, Turn
@@ -365,7 +365,7 @@ def test_a_template_that_refuses_says_why_on_one_line() -> None:
 
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_a_template_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch, in_thread: bool) -> None:
-    monkeypatch.setattr(chat_template, "_SECONDS", 0.05)
+    monkeypatch.setattr(confined, "SECONDS", 0.5)
     many = "{% for a in range(99999) %}" * 4 + "{% set b = a %}" + "{% endfor %}" * 4
     tokenizer = chat_tokenizer_of(f"{{{{ messages[0].content }}}}{many}")
     refused: list[str] = []

@@ -173,12 +173,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 
 
 @pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
+def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     """Every child process that was started."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen
 
-    def remember(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    def remember(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
         started.append(real(*arguments, **options))  # type: ignore[call-overload]
         return started[-1]
 

@@ -102,7 +102,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """What is on the screen now."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        # Not pyte's `display`, which fails while half of a wide character is painted over.
+        buffer, columns = self._screen.buffer, range(self._screen.columns)
+        lines = ("".join(buffer[y][x].data for x in columns) for y in range(self._screen.lines))
+        return "\n".join(line.rstrip() for line in lines)
 
     def until(self, happened: bytes | str | Callable[..., bool]) -> None:
         """Read until bytes have come since the last key, a text is on the screen, or something is true."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lenstui.model.load import Model
+from lenstui.model.tokenization import plain_ids
 from lenstui.model.tokens import front_of
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
@@ -46,15 +47,11 @@ def prompt_of(tokenizer: Any, text: str, length: int, front: list[int] | None = 
     """
     front = front_of(tokenizer) if front is None else front
     beginning = text[: _CHARACTERS * length]
-    ids = _plain_ids(tokenizer, beginning)
+    ids = plain_ids(tokenizer, beginning)
     if len(ids) < 2 * length and len(beginning) < len(text):  # near the cut they might differ
-        ids = _plain_ids(tokenizer, text)
+        ids = plain_ids(tokenizer, text)
     ids = [*front, *ids][:length]
     return torch.tensor(ids) if len(ids) == length else None
-
-
-def _plain_ids(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def read_prompts(

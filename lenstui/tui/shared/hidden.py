@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
+from lenstui.support.printable import is_hidden
+
 _CONTROL_PICTURES = 0x2400  # ␀ stands for U+0000, ␁ for U+0001, …
 _OTHERS = range(0x28FF, 0x2800, -1)  # Braille: visible, one cell wide, and rarely typed
 
@@ -22,7 +24,7 @@ def shield(text: str) -> tuple[str, Mapping[str, str]]:
     free = (chr(code) for code in _OTHERS if chr(code) not in taken)
     stand_ins: dict[str, str | int | None] = {}
     for character in dict.fromkeys(text):
-        if is_hidden(character):
+        if _is_hidden(character):
             picture = chr(_CONTROL_PICTURES + ord(character)) if ord(character) < 0x20 else None
             stand_ins[character] = next(free) if picture is None or picture in taken else picture
     return text.translate(str.maketrans(stand_ins)), {str(shown): real for real, shown in stand_ins.items()}
@@ -33,9 +35,6 @@ def unshield(shown: str, stand_ins: Mapping[str, str]) -> str:
     return "".join(stand_ins.get(character, character) for character in shown)
 
 
-def is_hidden(character: str) -> bool:
-    """Return whether a terminal would act on `character`, or show nothing for it."""
-    if character == "\n":
-        return False
-    category = unicodedata.category(character)
-    return category[0] == "C" or category in {"Zl", "Zp"} or "\ufe00" <= character <= "\ufe0f"
+def _is_hidden(character: str) -> bool:
+    """Return whether a character is hidden in a text box, which has lines, and shows all spaces as such."""
+    return is_hidden(character) and character != "\n" and unicodedata.category(character) != "Zs"
