@@ -12,8 +12,9 @@ from lenstui.fitting.closed_form import NormalEquations
 from lenstui.fitting.first_states import FirstStates, first_states
 from lenstui.fitting.held_out import is_measured, measure_a_part, measure_lens, measure_logit_lens
 from lenstui.fitting.progress import FitProgress, Work, at_share, timed
-from lenstui.fitting.state import Fit, block_at, mixed_seed
+from lenstui.fitting.state import Fit, mixed_seed
 from lenstui.fitting.steps import refine
+from lenstui.fitting.streams import closed_form_blocks, stream
 from lenstui.fitting.tempering import Tempering, tempering
 from lenstui.readout.cells import FloatArray
 from lenstui.support.errors import LensError
@@ -114,8 +115,7 @@ def _rows(values: Tensor | None) -> FloatArray | None:
 
 def _closed_form(fit: Fit, first: Callable[[], FirstStates]) -> Work:
     """Solve every row, some rows at a time where the normal equations of all would not fit in memory."""
-    processes, model, state, train = fit.processes, fit.model, fit.state, fit.blocks.train
-    count = min(len(train), max(1, fit.options.closed_form_tokens // len(train[0])))
+    processes, model, state, count = fit.processes, fit.model, fit.state, closed_form_blocks(fit)
     while state.solved_rows < model.num_blocks:
         if state.normal is None:
             state.normal = NormalEquations.new(
@@ -125,15 +125,14 @@ def _closed_form(fit: Fit, first: Callable[[], FirstStates]) -> Work:
         rows = len(normal.rows) / model.num_blocks
         while normal.blocks < count:
             places = range(normal.blocks, min(normal.blocks + processes.count, count))  # a round
-            chosen = [train[block_at(place, len(train), fit.options.seed)] for place in places]
             with processes.together():
-                own = [model.stream(chosen[at][None])[:, 0] for at in processes.own(range(len(chosen)))]
+                own = [stream(fit, place) for place in processes.own(places)]
             with torch.no_grad():  # added when no process can fail any more
                 for h in own:
                     normal.add(h)
             normal.blocks = places.stop
             if not normal.first_row:
-                state.tokens += sum(map(len, chosen))
+                state.tokens += len(places) * len(fit.blocks.train[0])
             yield (normal.first_row / model.num_blocks) + rows * normal.blocks / count
         with processes.together():
             tempers = _tempering(fit, first())

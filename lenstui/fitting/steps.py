@@ -16,7 +16,8 @@ from lenstui.fitting.held_out import has_reached, measure_a_part
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.processes import Processes
 from lenstui.fitting.progress import Work
-from lenstui.fitting.state import Fit, block_at, mixed_seed
+from lenstui.fitting.state import Fit, mixed_seed
+from lenstui.fitting.streams import block, last_streams, places_of_steps
 from lenstui.support.errors import LensError
 
 _TIMES_ON_THE_WAY = 12  # measurements while refining
@@ -83,8 +84,8 @@ def _round(fit: Fit, start: FirstStates) -> Iterator[None]:
     each = max(1, MICRO_TOKENS // length)
     end = state.position + per_step - state.blocks_in_step
     batches = [range(at, min(at + each, end)) for at in range(state.position, end, each)][: processes.count]
-    places, rows = _dealt(processes, batches, len(state.weights))
-    added = yield from processes.meeting(_micro_batch(fit, start, places, rows))
+    positions, rows = _dealt(processes, batches, len(state.weights))
+    added = yield from processes.meeting(_micro_batch(fit, start, positions, rows))
     for parameter, gradient in added.gradients:
         parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
     state.loss_sums += added.losses
@@ -119,24 +120,27 @@ class _Added:
     gradients: list[tuple[nn.Parameter, Tensor]]
 
 
-def _micro_batch(fit: Fit, start: FirstStates, places: range, rows: range) -> Generator[None, None, _Added]:
+def _micro_batch(
+    fit: Fit, start: FirstStates, positions: range, rows: range
+) -> Generator[None, None, _Added]:
     """Compute the losses of some rows on some blocks, and their gradients, and change nothing.
 
     Args:
         fit: the fit.
         start: what its gradients are made with.
-        places: the places of the blocks in the order of the fit.
+        positions: the positions of the blocks: how many the fit has seen before each.
         rows: the rows, maybe none.
     """
-    model, state, options, train = fit.model, fit.state, fit.options, fit.blocks.train
+    model, state, options = fit.model, fit.state, fit.options
     losses = torch.zeros_like(state.loss_sums)
     if not rows:
         return _Added(losses, [])
-    ids = torch.stack([train[block_at(place, len(train), options.seed)] for place in places])
+    places = places_of_steps(fit, positions)
+    ids = torch.stack([block(fit, place) for place in places])
     head = start.head
     if head is not None and start.vocabulary is not None:
-        head = start.vocabulary.draw(head, mixed_seed(options.seed, places.start))
-    h = model.stream(ids)  # [L + 1, blocks, cols, d]
+        head = start.vocabulary.draw(head, mixed_seed(options.seed, positions.start))
+    h = last_streams(fit, places)  # [L + 1, blocks, cols, d]
     yield
     # A copy outside of inference mode, so that autograd can save what it needs.
     h = h.clone()
