@@ -153,8 +153,20 @@ class Soak:
             self.user.terminal.assert_alive()
             self.missed[name] += 1
             print(f"missed {name}: {error}", file=sys.stderr, flush=True)
-            self.user.home()
-            self.user.restored()
+            self._recover()
+
+    def _recover(self) -> None:
+        """Go back to where a scene begins, from wherever one was missed."""
+        for patience in range(3):
+            try:
+                self.user.home()
+                self.user.unpin()
+                self.user.restored()
+                return
+            except AssertionError:
+                self.user.terminal.assert_alive()
+                if patience == 2:
+                    raise
 
     def wrong(self) -> list[str]:
         """What is wrong with the run, in words; empty if nothing is."""
