@@ -161,12 +161,14 @@ class Soak:
             try:
                 self.user.home()
                 self.user.unpin()
+                self.user.plain()
                 self.user.restored()
-                return
             except AssertionError:
                 self.user.terminal.assert_alive()
                 if patience == 2:
                     raise
+            else:
+                return
 
     def wrong(self) -> list[str]:
         """What is wrong with the run, in words; empty if nothing is."""

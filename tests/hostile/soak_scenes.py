@@ -120,27 +120,53 @@ class User:
         self.press(ENTER)
         self.gone("open a model")
 
+    @property
+    def panes(self) -> list[str]:
+        """What the panes are of: lens, prompt, model or edits."""
+        edges = [line for line in self.terminal.text.splitlines() if line.startswith("╭─")]
+        return re.findall(r"╭─ (.*?) ─*(?=╮)", edges[1])
+
+    def alone(self) -> None:
+        """Leave one side."""
+        for _ in range(6):
+            if len(self.panes) > 1:
+                before = len(self.panes)
+                self.press("-")
+                self.terminal.calm()
+                if len(self.panes) == before:  # the open model is on the first side, and stays there
+                    self.press(TAB)
+
     def restored(self) -> None:
-        """Open the model that scenes begin with, alone, with its sides as at first."""
-        while "edited" in self.terminal.calm():
+        """Open the model that scenes begin with, through logit and tuned lens side by side, as at first."""
+        for _ in range(6):
+            if "edited" not in self.terminal.calm():
+                break
             self.press("W")
             self.see("─ edits of")
             self.press(TAB, "x", "x", ESC)
             self.home()
-            self.press(TAB)  # it may be the other side
-        self.press("-", "-")
-        self.terminal.calm()
+            self.press(TAB)  # it may be another side
+        self.alone()
         self.open(str(self.model))
         self.see("lenstui  stories · .*wiring ok", r"\d tokens · \d")
-        if "beside: " in self.terminal.calm():  # no side of this model stays beside one with other tokens
-            self.open("the bundled")
-            self.see("lenstui  bundled model", r"\d tokens · \d")
-            self.open(str(self.model))
-            self.see("lenstui  stories · .*wiring ok", r"\d tokens · \d")
-        assert "beside: " not in self.terminal.calm(), self.terminal.text
-        if "tuned lens: none" not in self.terminal.text and "╮╭─" not in self.terminal.text:
-            self.press("+")
-            self.see("╮╭─ .* lens")
+        self.alone()
+        for kind in ("logit", "tuned"):
+            for _ in range(6):
+                if self.panes[-1].startswith(f"{kind} lens"):
+                    break
+                self.press("L")
+                self.terminal.calm()
+            if kind == "logit":
+                self.press("+")
+                self.terminal.until(lambda: len(self.panes) == 2)
+                self.terminal.calm()
+        assert "beside: " not in self.terminal.text, self.terminal.text
+
+    def plain(self) -> None:
+        """Read the prompt as at first, which the frame of the prompt would say."""
+        for said, key in (("sublayers", "s"), ("words only", "f")):
+            if said in self.terminal.calm():
+                self.press(key)
 
     def unpin(self) -> None:
         """Unpin everything."""
@@ -224,7 +250,7 @@ def values(user: User) -> None:
 
 def looks(user: User) -> None:
     """Heights and order of rows, numbers, marks, words only, rows of components."""
-    for key, shows in (("s", r"│ *4\.mlp"), ("f", "words only"), ("c", ""), ("D", ""), ("r", ""), ("#", "")):
+    for key, shows in (("s", r"\d\.mlp"), ("f", "words only"), ("c", ""), ("D", ""), ("r", ""), ("#", "")):
         user.press(key)
         if shows:
             user.see(shows)
@@ -232,6 +258,7 @@ def looks(user: User) -> None:
         user.press(key)
         if shows:
             user.gone(shows)
+            user.terminal.calm()
     user.press("#", "]", "]", "[", "[")
 
 
@@ -407,7 +434,7 @@ def trace(user: User) -> None:
 def prompt_set(user: User) -> None:
     """The examples, read, sorted, plotted, and one of them opened."""
     user.press("e")
-    user.see("file  ")
+    user.see("(?m)^ file")
     user.press("f", CLEAR, END, CLEAR, ENTER)
     user.see(r"50 prompts · \d")
     user.press("c", "c", "r", "v", "v", "R", DOWN, DOWN, DOWN, DOWN, DOWN)
@@ -559,7 +586,9 @@ def no_model(user: User) -> None:
 
 
 def export(user: User) -> None:
-    """One of the forms, to a file or the clipboard."""
+    """One of the forms, to a file or the clipboard; of the notebook, too, which has something then."""
+    user.press("K")
+    user.see("(?i)kept")
     user.press("x")
     user.see("─ export ─")
     for _ in range(user.pick.randrange(15)):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 from weakref import ref
 
+from textual._styles_cache import StylesCache
 from textual.widgets._footer import FooterKey
 
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.help.keys import Keys
 from tests.tui.pilots.looking import footer
 from tests.tui.pilots.still import show, still
 
@@ -27,3 +29,17 @@ async def test_the_footer_lets_go_of_the_keys_that_it_showed_before(still: Lenst
         assert former
         gc.collect()
         assert [key() for key in former if key() is not None] == []
+
+
+async def test_the_lines_of_a_dialog_are_gone_with_it(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("escape", "question_mark")
+        await pilot.pause()
+        assert isinstance(still.screen, Keys)
+        lines = [ref(widget._styles_cache) for widget in still.screen.walk_children()]
+        assert lines
+        await pilot.press("escape", "up", "down")
+        await pilot.pause()
+        gc.collect()
+        assert [kept() for kept in lines if isinstance(kept(), StylesCache)] == []
