@@ -19,8 +19,8 @@ from lenstui.model.torch_hacks import has_onednn_linear, onednn_linear
 
 # oneDNN, and PyTorch in front of it, keep what they made for a product of some sizes: 0.6 MB for each, and
 # every length of a prompt has sizes of its own. By default they keep 1024, hundreds of MB after an hour of
-# reading. A reading needs some twenty, each of which is made in less than a millisecond. Both look here once, at
-# their first product.
+# reading. A reading needs some twenty, each made in less than a millisecond. Both look at this once, at their
+# first product.
 for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
     os.environ.setdefault(_cache, "32")
 
