@@ -282,6 +282,8 @@ class Fit:
             sums over the text, of which each has a part, and the optimizers, which the first one has.
         held_out: the hidden states of held-out blocks that are kept, `[L + 1, cols, d]`, with what a KL needs
             of the model's distributions, by the number of the block; in no checkpoint.
+        streams: the hidden states of the closed form's blocks that are kept for the steps,
+            `[L + 1, cols, d]`, by the place of the block; in no checkpoint.
     """
 
     model: Model
@@ -291,6 +293,7 @@ class Fit:
     data: tuple[str, ...] = ()
     processes: Processes = ALONE
     held_out: dict[int, tuple[Tensor, LinearTarget | None]] = field(default_factory=dict)
+    streams: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def blocks_per_step(self) -> int:
