@@ -6,6 +6,7 @@ import gc
 from weakref import ref
 
 from textual._styles_cache import StylesCache
+from textual.widget import Widget
 from textual.widgets._footer import FooterKey
 
 from lenstui.tui.app import LenstuiApp
@@ -37,7 +38,7 @@ async def test_the_lines_of_a_dialog_are_gone_with_it(still: LenstuiApp) -> None
         await pilot.press("escape", "question_mark")
         await pilot.pause()
         assert isinstance(still.screen, Keys)
-        lines = [ref(widget._styles_cache) for widget in still.screen.walk_children()]
+        lines = [ref(widget._styles_cache) for widget in still.screen.query(Widget)]
         assert lines
         await pilot.press("escape", "up", "down")
         await pilot.pause()
