@@ -6,6 +6,7 @@ part of PyTorch as well, is twice as fast there and as exact.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lenstui.model.torch_hacks import has_onednn_linear, onednn_linear
+
+# oneDNN, and PyTorch in front of it, keep what they made for a product of some sizes: 0.6 MB for each, and
+# every length of a prompt has sizes of its own. By default they keep 1024, hundreds of MB after an hour of
+# reading. A reading needs some twenty, each made in less than a millisecond. Both look at this once, at their
+# first product.
+for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, "32")
 
 # On ARM oneDNN would not be faster.
 _ONEDNN = platform.machine() in {"x86_64", "AMD64"} and has_onednn_linear()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from textual import events, on
 from textual.app import SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
@@ -31,6 +32,7 @@ from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session, depth_of
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.shown import Unprintable
+from lenstui.tui.shared.textual_hacks import forget_lines
 from lenstui.tui.shared.themes import THEMES
 from lenstui.tui.shared.type_ahead import TypeAheadApp
 
@@ -322,6 +324,12 @@ class LenstuiApp(TypeAheadApp):
 
         yield from commands(owner, self.get_key_display, self.program.keys, self.run_action)
         yield Command("Theme", Key("", "", "Change the colours", SETTINGS, "dark light colors"), change_theme)
+
+    def pop_screen(self) -> AwaitComplete:
+        """Leave the screen in front, and let go of what was painted of it."""
+        left = super().pop_screen()
+        forget_lines()
+        return left
 
     # ── how it looks ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -127,7 +127,11 @@ def failures(folder: Path) -> str:
 def started(programs: Forked | Fresh, model: Path, folder: Path) -> Callable[[], Terminal]:
     """Return what starts the program with a folder for all that it keeps."""
     words = ["Hello, you", "--model", str(model)]
-    environment = {"HOME": str(folder)}
+    environment = {
+        "HOME": str(folder),
+        "COLUMNS": "",
+        "LINES": "",
+    }  # else these stand for any size of the window
     return lambda: Terminal(programs, words, folder, width=120, height=40, environment=environment)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -27,3 +30,20 @@ def test_gradients_go_through_pytorch(dtype: torch.dtype) -> None:
     product(x, weight).sum().backward()
     assert x.grad is not None
     assert torch.allclose(x.grad, weight.sum(0).expand(100, -1), rtol=1e-2, atol=1e-2)
+
+
+MANY_LENGTHS = """
+import psutil, torch
+from lenstui.model.product import product
+weight = torch.randn(512, 64)
+product(torch.randn(3, 64), weight)
+before = psutil.Process().memory_info().rss
+for vectors in range(4, 404):
+    product(torch.randn(vectors, 64), weight)
+print((psutil.Process().memory_info().rss - before) / 2**20)
+"""
+
+
+def test_memory_does_not_grow_with_the_lengths_of_prompts() -> None:
+    done = subprocess.run([sys.executable, "-c", MANY_LENGTHS], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 120  # MB; 250 where all 400 are kept

@@ -18,6 +18,7 @@ class KeyFooter(Footer):
 
     def compose(self) -> ComposeResult:
         """Yield the keys from the left, up to the first one that would be cut off."""
+        self.mutate_reactive(Footer.compact)  # keys follow it: now it forgets those that it had before
         room = self.app.size.width
         for key in super().compose():
             self._shown = self._wanted

@@ -14,6 +14,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.events import Event
@@ -40,6 +41,18 @@ def footer_key_width(widget: Widget) -> int:
     if not isinstance(widget, FooterKey):
         return 0
     return cell_len(widget.key_display) + cell_len(widget.description) + 3  # and the spaces around them
+
+
+def forget_lines() -> None:
+    """Have Textual forget the lines that it has painted of widgets that are gone.
+
+    Why: it remembers the colours of the last 1024 widgets by their caches of lines, and so keeps these.
+
+    Uses: `textual._styles_cache.StylesCache` and its `get_inner_outer`, which remembers its results.
+
+    Noticed by `test_the_lines_of_a_dialog_are_gone_with_it` in `tests/tui/test_let_go.py`.
+    """
+    StylesCache.get_inner_outer.cache_clear()
 
 
 def holds_paint_back(app: App[Any]) -> bool:
