@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TypeVar, cast
 
+from lenstui.support.errors import is_debugging
 from lenstui.support.printable import printable
 
 T = TypeVar("T")
@@ -26,6 +28,18 @@ def silence(wanted: bool) -> Iterator[None]:
         yield
         return
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+@contextmanager
+def only_ours() -> Iterator[None]:
+    """Leave out the warnings of libraries within the block, which are for programmers, unless debugging."""
+    if is_debugging():
+        yield
+        return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch writes past Python, over the screen too
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield
 
 

@@ -160,9 +160,14 @@ class LenstuiApp(TypeAheadApp):
         self.program.load_model()
 
     async def on_event(self, event: events.Event) -> None:
-        """Take the lines of the first start away with the first key, which does what it does all the same."""
+        """Take the lines of the first start away with the first key, which does what it does all the same.
+
+        A terminal that was given back, and taken again, is blank: it says its size then, which is as it was.
+        """
         if isinstance(event, events.Key):
             self.explore.end_greeting()
+        elif isinstance(event, events.Resize) and event.size == self.size:
+            self.refresh()
         await super().on_event(event)
 
     def _check_settings(self) -> None:
