@@ -81,7 +81,13 @@ class LenstuiApp(TypeAheadApp):
     """
     ENABLE_COMMAND_PALETTE = True
     theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew
-    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always"),
+        Binding(
+            "ctrl+z", "suspend_process", "To the shell", show=False, id="app.suspend",
+            tooltip="Stop, and give the terminal to the shell; fg comes back",
+        ),
+    ]  # fmt: skip
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lenstui.fitting.checkpoint import open_checkpoint
@@ -81,6 +82,36 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
     assert terminal.end() == 128 + signal.SIGTERM
     assert terminal.settings() == terminal.before
     assert b"checkpoint" not in terminal.received
+
+
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_all_is_painted_again(
+    programs: Forked, tiny_model: Path, tmp_path: Path
+) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    try:
+        terminal.until(b"tokens \xc2\xb7 0.")
+        terminal.press("\x1b")  # the greeting goes with the first key
+        shown, raw = terminal.calm(), terminal.settings()
+        process = psutil.Process(terminal.program.pid)
+        for number in (signal.SIGTSTP, signal.SIGSTOP):
+            if number == signal.SIGTSTP:
+                terminal.press("\x1a")
+            else:  # it cannot hear this one
+                terminal.program.send(number)
+            terminal.until(lambda: process.status() == psutil.STATUS_STOPPED)
+            while terminal.read():
+                pass
+            if number == signal.SIGTSTP:
+                assert terminal.settings() == terminal.before
+                assert b"\x1b[?1049l" in terminal.received
+                assert b"\x1b[?25h" in terminal.received
+            terminal.show("\x1b[0m\x1b[H\x1b[2Jshell$ fg")
+            terminal.program.send(signal.SIGCONT)
+            terminal.until(lambda: terminal.text == shown)
+            assert terminal.calm() == shown
+            assert terminal.settings() == raw
+    finally:
+        terminal.kill()
 
 
 @pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
