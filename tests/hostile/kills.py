@@ -37,7 +37,9 @@ LONG_AGO = (0, 0)
 class Running(Protocol):
     """A program under way."""
 
-    pid: int
+    @property
+    def pid(self) -> int:
+        """Its process."""
 
     def send(self, number: int) -> None:
         """Send it a signal."""

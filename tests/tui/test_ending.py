@@ -202,6 +202,25 @@ def test_a_line_that_drops_unheard_ends_it(tmp_path: Path) -> None:
             program.kill()
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGBUS])
+def test_a_program_that_is_killed_leaves_the_terminal_sane_too(
+    programs: Forked, tiny_model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    terminal.until(b"tokens \xc2\xb7 0.")
+    program = psutil.Process(terminal.program.pid)
+    terminal.until(lambda: len(program.children()) == 1)
+    (guard,) = program.children()
+    terminal.program.send(number)
+    assert terminal.end() == -number
+    guard.wait(LIMIT)
+    while terminal.read():
+        pass
+    assert terminal.settings() == terminal.before
+    for on, off in ((b"?1049h", b"?1049l"), (b"?25l", b"?25h"), (b"?1003h", b"?1003l")):
+        assert 0 <= terminal.received.rindex(on) < terminal.received.rindex(off)
+
+
 def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:
     terminal.press("qq")  # out of the screen of the training, then out of Explore
     terminal.until(b"save a checkpoint")

@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -146,7 +146,7 @@ def write_tensors(content: Any, file: IO[bytes]) -> None:
     """
     out = _Remembering(file)
     try:
-        torch.save(content, out)
+        torch.save(content, cast(IO[bytes], out))  # it writes and flushes, and does no more
     except RuntimeError as error:
         raise out.failure or OSError(first_line(error)) from error
 
