@@ -75,6 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    try:
+        os.getcwd()
+    except OSError as error:  # names of files would mean nothing, and MKL ends the process
+        raise LensError(f"The current folder is gone ({error.strerror}): change to another one.") from error
     module, rest = (_COMMANDS[words[0]], words[1:]) if words and words[0] in _COMMANDS else ("screen", words)
     status: int = import_module(f"lenstui.cli.{module}").run(rest)
     return status
