@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from lenstui.cli.ending import interrupt_again
 from lenstui.cli.stderr import only_ours, say
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     try:
-        os.getcwd()
+        Path.cwd()
     except OSError as error:  # names of files would mean nothing, and MKL ends the process
         raise LensError(f"The current folder is gone ({error.strerror}): change to another one.") from error
     module, rest = (_COMMANDS[words[0]], words[1:]) if words and words[0] in _COMMANDS else ("screen", words)

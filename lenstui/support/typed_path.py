@@ -14,6 +14,14 @@ def expanded(name: str) -> Path:
         return Path(name)
 
 
+def current_folder() -> Path:
+    """Return the folder that the program is in, or another one where that is gone by now."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return folder_near(Path())
+
+
 def is_there(path: Path) -> bool:
     """Return whether there is a path; False where that cannot be said, as it is too long."""
     with suppress(OSError, ValueError):

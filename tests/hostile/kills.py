@@ -244,7 +244,8 @@ def scan(place: Place) -> Work:
     from lenstui.scan.folder import parts_of
 
     folder = place.results / "scan"
-    words = ("scan", folder, "--model", place.model, "--data", place.text, "--part-every", 0.02, "--resume")
+    size = ("--max-tokens", 3000, "--part-every", 0.02)
+    words = ("scan", folder, "--model", place.model, "--data", place.text, *size, "--resume")
     undisturbed: list[Any] = []
 
     def check() -> None:
