@@ -120,15 +120,15 @@ def half_written(folder: Path) -> list[Path]:
 def kill(place: Place, work: Work, kills: int, pick: random.Random) -> Counter[str]:
     """Kill a work so often, and let it end; when the kills came."""
     came = Counter[str]()
-    run(work, lambda: False)
-    place.warm()
-    begun = time.monotonic()
-    run(work, lambda: False)
-    whole = time.monotonic() - begun
+    whole = math.inf
     while came.total() < kills:
-        known = {*half_written(work.folder)}
-        if run(work, _moment(pick.uniform(0, whole), known if pick.random() < 0.5 else None, work.folder)):
+        begun, known = time.monotonic(), {*half_written(work.folder)}
+        if run(work, _moment(pick.random() * whole, known if pick.random() < 0.5 else None, work.folder)):
             came["while writing" if {*half_written(work.folder)} - known else "between writes"] += 1
+        else:
+            if whole == math.inf:  # the first one imported all
+                place.warm()
+            whole = min(whole, time.monotonic() - begun)
     run(work, lambda: False)
     return came
 

@@ -1,4 +1,4 @@
-"""A disk that takes no more, for all that is written: one line, the old file as it was, and nothing half there."""
+"""A disk that takes no more: one line, the old file as it was, and nothing half there."""
 
 from __future__ import annotations
 
