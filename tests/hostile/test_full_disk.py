@@ -24,10 +24,10 @@ BYTES = 64
 
 
 @contextmanager
-def full_disk() -> Iterator[None]:
-    """Refuse bytes of a file beyond the first few. Python has it that this raises, and ends nothing."""
+def full_disk(most: int = BYTES) -> Iterator[None]:
+    """Refuse bytes of a file beyond so many. Python has it that this raises, and ends nothing."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:
         yield
     finally:
@@ -88,6 +88,15 @@ def test_what_is_kept_stays_as_it_was(name: str, tmp_path: Path, monkeypatch: py
     assert contents(tmp_path) == before
     write(tmp_path, 2)
     assert contents(tmp_path) != before
+
+
+def test_a_lens_that_stops_in_the_middle_of_its_numbers_says_what_the_system_says(tmp_path: Path) -> None:
+    """PyTorch says `unexpected pos 17920 vs 17872`."""
+    file = tmp_path / "lens.pt"
+    with full_disk(30_000), pytest.raises(LensError) as caught:
+        save_lens(TunedLens(torch.ones(3, 64, 64), torch.ones(3, 64)), file)
+    assert str(caught.value) == f"{file} {FULL}"
+    assert contents(tmp_path) == {}
 
 
 @pytest.mark.parametrize("form", ["csv", "html", "json", "md", "parquet", "svg", "txt"])

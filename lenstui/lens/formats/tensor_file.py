@@ -155,11 +155,13 @@ class _Remembering:
     """A file that remembers why it could not be written: torch says where its archive ends instead.
 
     Attributes:
+        name: of the file.
         failure: the first error; None while there is none.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self.name = file.name
         self.failure: OSError | None = None
 
     def write(self, content: bytes) -> int:
