@@ -47,7 +47,7 @@ def say_text(text: AnyText, epochs: int | None) -> None:
 def say_processes(text: AnyText, count: int) -> None:
     """Report how many processes fit together, and whether they have too little to do in a step."""
     from lenstui.fitting.fit import FitText
-    from lenstui.fitting.loop import MICRO_TOKENS, micro_batches
+    from lenstui.fitting.steps import MICRO_TOKENS, micro_batches
 
     if count == 1:
         return

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lenstui.readout.cells import FloatArray
+
+_Result = TypeVar("_Result")
+
+# A stage of a fit, which yields its finished share after each piece of work.
+Work = Generator[float, None, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +84,28 @@ def timed(
         yield progress(share)
         clock = time.monotonic()
     state.seconds += time.monotonic() - clock
+
+
+def at_share(
+    work: Generator[None, None, _Result],
+    share: float,
+    mode: Callable[[], AbstractContextManager[object]],
+) -> Generator[float, None, _Result]:
+    """Do a piece of a stage: yield the stage's share wherever the work yields.
+
+    Args:
+        work: yields where a caller may stop or look around.
+        share: the share of the stage that is finished before this work.
+        mode: what the work is done in, such as `torch.no_grad`; the code of the caller is not in it.
+
+    Returns:
+        What `work` returns.
+    """
+    while True:
+        try:
+            with mode():
+                next(work)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        yield share

@@ -36,7 +36,7 @@ SGD = replace(OPTIONS, optimizer="sgd", lr=0.05, momentum=0.9, weight_decay=1e-3
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three micro-batches a step, and normal equations of two rows at a time, of three."""
-    monkeypatch.setattr("lenstui.fitting.loop.MICRO_TOKENS", 32)
+    monkeypatch.setattr("lenstui.fitting.steps.MICRO_TOKENS", 32)
     monkeypatch.setattr("lenstui.fitting.closed_form._MEMORY", 2 * ROW)
 
 

@@ -286,7 +286,7 @@ def test_a_step_does_not_depend_on_its_micro_batches(tiny: Model, monkeypatch: p
     options = replace(options, products="float32")
     train, held_out = blocks(8), blocks(2, seed=1)
     whole, few = run(tiny, options, train, held_out)
-    monkeypatch.setattr("lenstui.fitting.loop.MICRO_TOKENS", 32)
+    monkeypatch.setattr("lenstui.fitting.steps.MICRO_TOKENS", 32)
     parts, more = run(tiny, options, train, held_out)
     assert len(more) > len(few)  # it hands over more often
     torch.testing.assert_close(whole.weight, parts.weight, rtol=1e-3, atol=1e-5)

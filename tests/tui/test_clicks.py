@@ -117,3 +117,17 @@ async def test_the_footer_shows_whole_keys_alone(still: LenstuiApp) -> None:
             await until(pilot, lambda last=last: still.screen.query(FooterKey).last().description == last)
             assert all(key.region.right <= width for key in still.screen.query(FooterKey))
             assert all(key.region.width == len(str(key.render())) for key in still.screen.query(FooterKey))
+
+
+async def test_the_footer_stays_as_it_is_while_its_keys_do(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 30)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: still.screen.query(FooterKey))
+        before = [*still.screen.query(FooterKey)]
+        await pilot.press("tab")  # to the other grid, which has the same keys
+        await pilot.press("shift+tab", "l", "v")
+        await pilot.pause()
+        assert [*still.screen.query(FooterKey)] == before
+        await pilot.press("i")  # the prompt has others
+        await until(pilot, lambda: [*still.screen.query(FooterKey)] != before)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 from rich.style import Style
+from textual.strip import Strip
 
 from lenstui.readout.cells import IntArray
 from lenstui.readout.scales import NO_LEVEL, STEPS, Scale
@@ -91,7 +92,6 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
         cursor=Cursor(1, cursor),
         columns=shown,
         beside_cursor=cursor + 1,
-        top=0,
         depth=depth,
         layout=layout,
         marks=marks,
@@ -104,8 +104,8 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     )
     before = 2 if mode is Mode.PLAIN else 1
     for y in range(1 + 2 * depth + 1):
-        strip = frame.line(y)
-        assert sum(cell_len(segment.text) for segment in strip) == strip.cell_length == width
+        strip = Strip(frame.line(y))
+        assert sum(cell_len(segment.text) for segment in strip) == width
         for i, column in enumerate(shown):
             x = gutter + i * size
             if sum(map(cell_len, strip.text)) != width:

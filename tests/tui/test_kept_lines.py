@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
+from rich.segment import Segment
 from textual.geometry import Region
 
 from lenstui.readout.scales import Scale
@@ -18,11 +18,24 @@ from tests.tui.pilots.grid_app import TEXTS, Panes, random_cells
 
 
 def are_as_drawn_anew(grid: Grid) -> bool:
-    """Whether the kept lines are those that an empty memory brings about."""
-    everything = Region(0, 0, *grid.outer_size)
-    kept = [list(line) for line in grid.render_lines(everything)]
-    grid._lines.clear()
-    return kept == [list(line) for line in grid.render_lines(everything)]
+    """Whether the kept lines are those that an empty memory brings about, on screen and beyond it."""
+    places = (grid.scroll_offset.y, 0, grid.max_scroll_y // 2, grid.max_scroll_y)
+    kept = [lines_at(grid, y) for y in places]
+    for y, lines in zip(places, kept, strict=True):
+        grid._lines.clear()
+        if lines_at(grid, y) != lines:
+            return False
+    return True
+
+
+def lines_at(grid: Grid, y: int) -> list[list[Segment]]:
+    grid.scroll_now(grid.scroll_offset.x, y)
+    return [list(line) for line in grid.render_lines(Region(0, 0, *grid.outer_size))]
+
+
+def see_all_rows(grid: Grid) -> None:
+    for y in range(grid.max_scroll_y, -1, -3):
+        lines_at(grid, y)
 
 
 def look_at(grid: Grid) -> str:
@@ -59,6 +72,7 @@ async def test_no_line_is_stale(change: str) -> None:
     app = Panes()
     async with app.run_test(size=(100, 14)) as pilot:
         await pilot.pause()
+        see_all_rows(app.left)
         before = look_at(app.left)
         CHANGES[change](app, app.left)
         await pilot.pause()
@@ -85,12 +99,36 @@ async def test_a_step_of_the_cursor_draws_few_lines(monkeypatch: pytest.MonkeyPa
         await pilot.pause()
         before = Grid._draw
 
-        def draw(grid: Grid, lines: Sequence[int], *rest: Any) -> None:
+        def draw(grid: Grid, lines: Sequence[int]) -> None:
             drawn.extend(lines)
-            before(grid, lines, *rest)
+            before(grid, lines)
 
         monkeypatch.setattr(Grid, "_draw", draw)
         await pilot.press("l")
         await pilot.pause()
     assert drawn[0] == 0
     assert len(drawn) == 2  # the header, and the row of the cursor
+
+
+async def test_rows_that_come_back_into_sight_are_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Panes()
+    drawn: list[int] = []
+    async with app.run_test(size=(100, 14)) as pilot:
+        await pilot.pause()
+        see_all_rows(app.left)
+        before = Grid._draw
+
+        def draw(grid: Grid, lines: Sequence[int]) -> None:
+            if grid is app.left:
+                drawn.extend(lines)
+            before(grid, lines)
+
+        monkeypatch.setattr(Grid, "_draw", draw)
+        app.left.scroll_now(0, 6)
+        await pilot.pause()
+        assert not drawn
+        row = app.left.cursor.row
+        await pilot.press("pageup")
+        await pilot.pause()
+        assert app.left.cursor.row != row
+    assert len(drawn) == 1  # the row that the cursor came to; the one that it left is not on screen

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.widget import Widget
 
 from lenstui.export.difference import DIFFERENT
@@ -15,6 +18,9 @@ from lenstui.support.cell_width import fit
 from lenstui.tui.grid import palette
 from lenstui.tui.grid.palette import Mode
 from lenstui.tui.grid.room import NUMBER, USUAL, Contents
+
+# Filters of lines, and the ground that dim text fades into.
+LineFilters = tuple[Color, tuple[LineFilter, ...]]
 
 PENDING = "·"
 ABSENT = "–"
@@ -126,6 +132,19 @@ class Look:
         return replace(
             self, levels={level: palette.dimmed(style, ground) for level, style in self.levels.items()}
         )
+
+    def changing(self, ground: Color, filters: Sequence[LineFilter]) -> LineFilters:
+        """Return those of some filters that change anything of the look, and the ground that they need.
+
+        To apply the others, as Textual does, takes as long as to draw the cells. What marks add to a style
+        is bold, underlined, or in a colour that no filter changes where there are enough colours.
+        """
+        if self.mode is Mode.PLAIN:
+            return ground, tuple(filters)
+        own = (self.blank, self.header, self.gutter, self.part, self.here, self.pending, self.settled)
+        dim = self.dimmed().levels.values()
+        drawn = [Segment("", style) for style in (*own, *self.levels.values(), *dim)]
+        return ground, tuple(each for each in filters if each.apply(drawn, ground) != drawn)
 
     @property
     def has_edges(self) -> bool:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual.strip import Strip
 
 from lenstui.model.rows import is_sublayer
 from lenstui.tui.grid.cell import ABSENT, PENDING, RIGHT_EDGE, CellLine, Look, marks_of
@@ -36,7 +35,6 @@ class Frame:
         cursor: the cell that the cursor is on.
         columns: the columns on screen, from the left.
         beside_cursor: the column to the right of the cursor's; -1 for none.
-        top: the number of lines that are scrolled away.
         depth: how many lines a row has.
         layout: how wide a column is, and what its cells show.
         marks: whether the cell where a column settles is marked.
@@ -56,7 +54,6 @@ class Frame:
     cursor: Cursor
     columns: Sequence[int]
     beside_cursor: int
-    top: int
     depth: int
     layout: ColumnLayout
     marks: bool
@@ -67,13 +64,16 @@ class Frame:
     gutter: int
     width: int
 
-    def line(self, y: int) -> Strip:
-        """Return a line of the screen: a label, blank in the header, then the columns on screen."""
-        if y < HEADER:
-            return self._strip(" " * self.gutter, self.look.gutter, self._header())
-        place, line = divmod(y - HEADER + self.top, self.depth)
+    def line(self, number: int) -> list[Segment]:
+        """Return a line, of the header or of a row, counted from the top where nothing is scrolled.
+
+        It is exactly as wide as the frame: a label, blank in the header, and then the columns on screen.
+        """
+        if number < HEADER:
+            return self._segments(" " * self.gutter, self.look.gutter, self._header())
+        place, line = divmod(number - HEADER, self.depth)
         if place >= len(self.rows):
-            return Strip.blank(self.width, self.look.blank)
+            return [Segment(" " * self.width, self.look.blank)]
         row = len(self.rows) - 1 - place if self.flipped else place
         text = self.rows[place] if line == 0 else ""
         behind = self.figures.behind(text)
@@ -83,7 +83,7 @@ class Frame:
         room = self.width - self.gutter - len(self.columns) * self.layout.width
         is_last = row == self.cursor.row and bool(self.columns) and self.columns[-1] == self.cursor.column
         has_edge = self.framed and is_last and room > 0
-        return self._strip(label, style, self._row(row, line), edge=has_edge)
+        return self._segments(label, style, self._row(row, line), edge=has_edge)
 
     def _header(self) -> Iterable[tuple[str, Style]]:
         look, here, marks = self.look, self.cursor.column, self.column_marks
@@ -142,9 +142,9 @@ class Frame:
             else:
                 yield from look.cell(text, level, marks)
 
-    def _strip(
+    def _segments(
         self, label: str, style: Style, cells: Iterable[tuple[str, Style]], *, edge: bool = False
-    ) -> Strip:
+    ) -> list[Segment]:
         """Return a line, exactly as wide as the frame, of a label and of cells.
 
         Neighbours of one style become one segment, which takes fewer bytes.
@@ -179,7 +179,7 @@ class Frame:
             missing -= 1
         if missing > 0:
             segments.append(Segment(" " * missing, self.look.blank))
-        return Strip(segments, self.width)
+        return segments
 
 
 def _runs(columns: Sequence[int]) -> Iterable[range]:

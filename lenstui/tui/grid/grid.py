@@ -27,13 +27,12 @@ from lenstui.tui.grid.room import NO_FIGURES, RowFigures, widest_of
 from lenstui.tui.shared.scroll_bar import ScrolledLine
 
 if TYPE_CHECKING:
-    from textual.color import Color
-    from textual.filter import LineFilter
-
     from lenstui.readout.cells import Cells, FloatArray, IntArray
-    from lenstui.tui.grid.cell import Look
+    from lenstui.tui.grid.cell import LineFilters, Look
     from lenstui.tui.grid.cells import GridCells
     from lenstui.tui.grid.frame import Frame
+
+_MOST_KEPT = 512  # lines, a megabyte or two
 
 __all__ = ["HEADER", "MAX_DEPTH", "Cursor", "Grid"]
 
@@ -70,11 +69,12 @@ class Grid(GridMoves):
     marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
-        self._lines: dict[int, Strip] = {}  # as they were drawn last
+        self._lines: dict[int, Strip] = {}  # as they were drawn last, wherever they are on screen now
         self._drawn_for: tuple[object, ...] = ()  # what they depend on that says nothing when it changes
         super().__init__(name=name, id=id, classes=classes)
         self._look_cache: Look | None = None
         self._dim_look_cache: Look | None = None
+        self._filters: dict[LineFilters, LineFilters] = {}  # those that change anything, by all of them
 
     # ── what it shows ────────────────────────────────────────────────────────────────────────────────────
 
@@ -268,6 +268,7 @@ class Grid(GridMoves):
         """Forget the styles and the lines, so that the next painting looks them up and draws them again."""
         super().notify_style_update()
         self._look_cache = self._dim_look_cache = None
+        self._filters.clear()
         self._lines.clear()
 
     def refresh(
@@ -277,10 +278,28 @@ class Grid(GridMoves):
         if repaint and regions:
             for region in regions:
                 for y in region.line_range:
-                    self._lines.pop(y, None)
+                    self._lines.pop(self._line_at(y), None)
         elif repaint:
             self._lines.clear()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _refresh_within(self, bounds: Region, *regions: Region) -> None:
+        """Draw anew the parts of regions within the bounds, and what is beyond them once it is seen."""
+        scrolled = self.scroll_offset.y if bounds.y >= HEADER else 0
+        for region in regions:
+            for y in region.line_range:
+                self._lines.pop(y + scrolled, None)
+        super()._refresh_within(bounds, *regions)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scroll up or down: lines that have been drawn are the same at their new places."""
+        kept, self._lines = self._lines, {}
+        super().watch_scroll_y(old_value, new_value)
+        self._lines = kept
+
+    def _line_at(self, y: int) -> int:
+        """Return the number of a line on screen, counted on an endless screen where nothing is scrolled."""
+        return y if y < HEADER else y + self.scroll_offset.y
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the lines on screen: those that have to be drawn from one snapshot, the others as they were.
@@ -288,14 +307,16 @@ class Grid(GridMoves):
         A grid has no border and no padding, which its pane has, and so none of what makes lines of a widget
         in general takes long.
         """
-        ground, filters = self.background_colors[1], tuple(self.get_line_filters())
-        drawn_for = self.outer_size, self._view, ground, filters
-        if drawn_for != self._drawn_for:
+        drawn_for = self.outer_size, self._view, self.scroll_offset.x, self._line_filters
+        if drawn_for != self._drawn_for or len(self._lines) > _MOST_KEPT:
             self._drawn_for = drawn_for
             self._lines.clear()
-        if missing := [y for y in crop.line_range if y not in self._lines]:
-            self._draw(missing, ground, filters)
-        lines = [self._lines[y] for y in crop.line_range]
+        height = self._view.height
+        seen = [self._line_at(y) for y in crop.line_range if y < height]
+        if missing := [line for line in seen if line not in self._lines]:
+            self._draw(missing)
+        lines = [self._lines[line] for line in seen]
+        lines += [Strip.blank(self.outer_size.width, self._look.blank)] * (crop.height - len(lines))
         if crop.column_span == (0, self.outer_size.width):
             return lines
         return [line.crop(*crop.column_span) for line in lines]
@@ -304,18 +325,26 @@ class Grid(GridMoves):
         """Return one line."""
         return self.render_lines(Region(0, y, self.outer_size.width, 1))[0]
 
-    def _draw(self, lines: Sequence[int], ground: Color, filters: Sequence[LineFilter]) -> None:
-        """Draw lines as the terminal shows them, with the places that scrollbars cover."""
+    @property
+    def _line_filters(self) -> LineFilters:
+        """The filters that change how a grid looks in this terminal, with the ground that they need."""
+        asked = self.background_colors[1], tuple(self.get_line_filters())
+        if asked not in self._filters:
+            self._filters = {asked: self._look.changing(*asked)}
+        return self._filters[asked]
+
+    def _draw(self, lines: Sequence[int]) -> None:
+        """Draw lines as the terminal shows them, with the places that a scrollbar at the right covers."""
         frame, blank = self._snapshot(), self._look.blank
-        width, height = self.outer_size.width, self._view.height
+        width = self.outer_size.width
         behind = Strip([Segment(" " * (width - frame.width), blank)]) if width > frame.width else None
-        for y in lines:
-            line = frame.line(y) if y < height else Strip.blank(width, blank)
-            segments = list(line)
+        ground, filters = self._line_filters
+        for number in lines:
+            segments = frame.line(number)
             for each in filters:
                 segments = each.apply(segments, ground)
-            line = Strip(segments, line.cell_length)
-            self._lines[y] = line if behind is None or y >= height else ScrolledLine(line, behind)
+            line = Strip(segments, frame.width)
+            self._lines[number] = line if behind is None else ScrolledLine(line, behind)
 
     def _snapshot(self) -> Frame:
         """Return a snapshot of all that decides how the grid looks.
@@ -333,7 +362,6 @@ class Grid(GridMoves):
             cursor=self.cursor,
             columns=self._columns_on_screen(),
             beside_cursor=self._beside_cursor,
-            top=self.scroll_offset.y,
             depth=self.depth,
             layout=self.column_layout,
             marks=self.marks,

@@ -14,15 +14,33 @@ class KeyFooter(Footer):
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
+        self._shown: object = None
 
     def compose(self) -> ComposeResult:
         """Yield the keys from the left, up to the first one that would be cut off."""
         room = self.app.size.width
         for key in super().compose():
+            self._shown = self._wanted
             room -= footer_key_width(key)
             if room < 0:
                 return
             yield key
+
+    @property
+    def _wanted(self) -> object:
+        """What the keys follow from."""
+        active = self.screen.active_bindings.values()
+        bindings = [
+            (self.app.get_key_display(binding), binding, enabled, tooltip)
+            for _, binding, enabled, tooltip in active
+            if binding.show
+        ]
+        return self.app.size.width, bindings
+
+    async def recompose(self) -> None:
+        """Show the keys that there are now, unless they are those that are shown: the focus moves often."""
+        if self._wanted != self._shown:
+            await super().recompose()
 
     async def on_resize(self, event: events.Resize) -> None:
         """Show as many keys as there is room for now."""

@@ -1,4 +1,4 @@
-"""Scrollbars that are drawn in a few pieces, and lines that are quickly divided from what is behind one."""
+"""Scrollbars that are drawn at once, and lines that are quickly divided from what is behind one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from rich.segment import Segment, Segments
-from textual.scrollbar import ScrollBarRender
+from textual.geometry import Region
+from textual.scrollbar import ScrollBar, ScrollBarRender
 from textual.strip import Strip
+from textual.widget import Widget
 
 
 class RunBar(ScrollBarRender):
@@ -27,6 +29,27 @@ class RunBar(ScrollBarRender):
         runs = groupby(drawn.segments, key=lambda segment: segment.style)
         merged = [Segment("".join(segment.text for segment in run), style) for style, run in runs]
         return Segments(merged)
+
+
+def bar_lines(bar: ScrollBar, crop: Region) -> list[Strip]:
+    """Return the lines of a scrollbar, as `ScrollBar.render_lines` does.
+
+    Textual lays a vertical one out as a text of many lines, which takes longer than to draw the cells of a
+    grid beside it. It has no more than five kinds of lines.
+    """
+    if not bar.vertical or crop != bar.size.region:
+        return Widget.render_lines(bar, crop)
+    console = bar.app.console
+    drawn = console.render(bar.render(), console.options.update(width=crop.width, height=crop.height))
+    pieces = [segment for segment in drawn if segment.text != "\n"]
+    base, ground = bar.visual_style.rich_style, bar.background_colors[1]
+    kinds: dict[Segment, Strip] = {}
+    for piece in dict.fromkeys(pieces):
+        line = Strip(Segment.apply_style([piece], base), crop.width)
+        for each in bar.get_line_filters():
+            line = line.apply_filter(each, ground)
+        kinds[piece] = line
+    return [kinds[piece] for piece in pieces]
 
 
 class ScrolledLine(Strip):

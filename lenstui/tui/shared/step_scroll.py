@@ -7,9 +7,11 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 
-from lenstui.tui.shared.scroll_bar import RunBar
+from lenstui.tui.shared.scroll_bar import RunBar, bar_lines
 
-ScrollBar.renderer = RunBar  # of all views
+# Of all views: Textual makes their scrollbars itself.
+ScrollBar.renderer = RunBar
+ScrollBar.render_lines = bar_lines  # type: ignore[method-assign, assignment]
 
 _WHEEL_LINES = 3
 
