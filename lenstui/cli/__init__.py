@@ -11,10 +11,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from lenstui.cli.ending import interrupt_again
-from lenstui.cli.stderr import say
-from lenstui.support.errors import LensError, is_panic
+from lenstui.cli.stderr import only_ours, say
+from lenstui.support.errors import LensError, is_debugging, is_panic
 
 # The commands, and the modules whose `run` they are. What is imported is the one that is called.
 _COMMANDS = {
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            return _run(words)
+            with only_ours():
+                return _run(words)
         finally:
             sys.stdout.flush()
     except LensError as error:
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return 1
     except BaseException as error:  # a defect: the log has where, and the terminal no traceback
-        from lenstui.support.crash_log import crash_line, is_debugging
+        from lenstui.support.crash_log import crash_line
 
         if is_debugging() or not (isinstance(error, Exception) or is_panic(error)):
             raise
@@ -74,6 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
+    try:
+        Path.cwd()
+    except OSError as error:  # names of files would mean nothing, and MKL ends the process
+        raise LensError(f"The current folder is gone ({error.strerror}): change to another one.") from error
     module, rest = (_COMMANDS[words[0]], words[1:]) if words and words[0] in _COMMANDS else ("screen", words)
     status: int = import_module(f"lenstui.cli.{module}").run(rest)
     return status

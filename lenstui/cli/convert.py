@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, named_model
 from lenstui.cli.stderr import progress, say
-from lenstui.support.atomic_file import check_replaceable
+from lenstui.support.atomic_file import check_replaceable, scratch_folder
 from lenstui.support.errors import LensError
 
 if TYPE_CHECKING:
@@ -138,12 +137,8 @@ def _merged(
     from lenstui.lens.merge import merged
 
     on_stage("merging")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = until_written.enter_context(TemporaryDirectory(prefix=".merging-", dir=target.parent))
-    except OSError as error:
-        raise LensError(f"{target.parent} cannot be written: {error.strerror or error}.") from error
-    lens = merged(lenses, Path(folder))
+    folder = until_written.enter_context(scratch_folder(target.parent, "merging"))
+    lens = merged(lenses, folder)
     return replace(lens, fit={**lens.fit, **made_now()})
 
 

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from lenstui.cli.output import deliver
-from lenstui.cli.stderr import say
+from lenstui.cli.stderr import bar_console, say
 from lenstui.support.duration import duration
 from lenstui.support.fixed_text import fixed_text
 from lenstui.support.printable import printable
@@ -82,11 +82,10 @@ def display(unit: str) -> Iterator[Show]:
 
         yield print_line
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"))
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=10)
+    bar = Progress(*columns, console=bar_console(), transient=True, refresh_per_second=10)
     task = bar.add_task("starting", total=1.0, facts="")
 
     def show(now: FitProgress) -> None:

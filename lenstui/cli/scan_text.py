@@ -13,7 +13,7 @@ from lenstui.cli.against import OpenSecond, open_against
 from lenstui.cli.ending import heard
 from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.opening.second_side import AskedAgainst
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError, failure
 from lenstui.support.request import Start
 from lenstui.texts.block_size import BlockSize
 
@@ -146,5 +146,5 @@ def _scan(
             )
             ended = ending()
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Scanning failed: {first_line(error)} Try a smaller --seq-len.") from error
+        raise LensError(failure("Scanning failed", error, "Try a smaller --seq-len.")) from error
     return scanned, scanned.finished and next(blocks, None) is not None, ended

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from lenstui.support.errors import is_debugging
 from lenstui.support.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -29,6 +34,18 @@ def silence(wanted: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def only_ours() -> Iterator[None]:
+    """Leave out the warnings of libraries within the block, which are for programmers, unless debugging."""
+    if is_debugging():
+        yield
+        return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch writes past Python, over the screen too
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def aside() -> AbstractContextManager[object]:
     """Send what the block prints to stderr: a model's own code may print, and stdout is for results."""
     return redirect_stdout(sys.stderr)
@@ -45,6 +62,20 @@ def each_aside(items: Iterator[T]) -> Iterator[T]:
         yield cast(T, item)
 
 
+def bar_console() -> Console:
+    """Return the console of a progress bar, which leaves the cursor on: nobody else would show it again.
+
+    A program that is killed, as by SIGKILL, cannot.
+    """
+    from rich.console import Console
+
+    class CursorStays(Console):
+        def show_cursor(self, show: bool = True) -> bool:
+            return False
+
+    return CursorStays(stderr=True)
+
+
 @contextmanager
 def bar(doing: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Yield the function that advances a progress bar by some units, which only a terminal shows.
@@ -57,14 +88,10 @@ def bar(doing: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda done: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, transient=True, refresh_per_second=10
-    ) as shown:
+    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=bar_console(), transient=True, refresh_per_second=10) as shown:
         task = shown.add_task("", total=total)
         yield lambda done: shown.advance(task, done)
 

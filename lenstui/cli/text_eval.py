@@ -17,7 +17,7 @@ from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.model.not_finite import tokens_left_out_remark
 from lenstui.support.atomic_file import check_place, written
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError, failure
 from lenstui.support.request import Start
 from lenstui.texts.block_size import BlockSize
 
@@ -131,7 +131,7 @@ def _judge(
             )
             ended = ending()
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Evaluating failed: {first_line(error)} Try a smaller --seq-len.") from error
+        raise LensError(failure("Evaluating failed", error, "Try a smaller --seq-len.")) from error
     if skipped.count:
         say(str(skipped))
     return qualities, ended

@@ -23,7 +23,7 @@ from lenstui.export.shape import Shape
 from lenstui.readout.sets.prompts import EXAMPLES
 from lenstui.support.atomic_file import check_place
 from lenstui.support.duration import duration
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 from lenstui.support.request import Start
 from lenstui.support.typed_number import whole_number
 
@@ -217,7 +217,7 @@ def _traced(
     try:
         found = _all_rows(model, clean, corrupted, options, on_stage)
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Tracing failed: {first_line(error)} Try a shorter prompt.") from error
+        raise LensError(failure("Tracing failed", error, SHORTER_PROMPT)) from error
     return Traced(found, clean, corrupted, source_of(opened, [LogitLens()], reading), model.texts)
 
 

@@ -13,7 +13,7 @@ from lenstui.export.shape import Shape
 from lenstui.lens.kinds import LOGIT
 from lenstui.model.rows import Row
 from lenstui.support.atomic_file import check_place
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _contributions(model: Model, lens: Lens, prompt: Prompt, cell: AskedCell) ->
             all_rows=cell.all_rows,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Taking the cell apart failed: {first_line(error)} Try a shorter prompt.") from error
+        raise LensError(failure("Taking the cell apart failed", error, SHORTER_PROMPT)) from error
 
 
 def _row_index(label: str, num_blocks: int) -> int:

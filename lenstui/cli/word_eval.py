@@ -11,7 +11,7 @@ from lenstui.cli.stderr import aside, bar, progress, say
 from lenstui.model.not_finite import items_not_numbers_remark
 from lenstui.model.rows import RowChoice
 from lenstui.support.atomic_file import check_place
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError, failure
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def _judge(opened: Opened, items: tuple[WordItem, ...], asked: AskedWords) -> Pa
                 on_item=lambda done: on_done(1),
             )
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Evaluating failed: {first_line(error)}") from error
+        raise LensError(failure("Evaluating failed", error)) from error

@@ -13,7 +13,7 @@ from lenstui.model.load import Model
 from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import CaseReadout, FailedCase, lenses_of_set, read_case
 from lenstui.readout.sets.prompt_fields import Case
-from lenstui.support.errors import first_line
+from lenstui.support.errors import SHORTER_PROMPT, failure
 
 
 def read_edited_set(
@@ -60,7 +60,7 @@ def read_edited_set(
             yield FailedCase(case, str(error))
             continue
         except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-            yield FailedCase(case, f"Editing failed: {first_line(error)}")
+            yield FailedCase(case, failure("Editing failed", error, SHORTER_PROMPT))
             continue
         readout = read_case(changed, case, lenses, reading, exact_targets=exact_targets)
         yield replace(readout, clean=clean) if isinstance(readout, CaseReadout) else readout

@@ -20,7 +20,7 @@ from lenstui.readout.reading import Reading
 from lenstui.readout.sets.cases import FailedCase
 from lenstui.readout.sets.means import Mean, mean_of_cases
 from lenstui.readout.sets.prompt_fields import Case
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 
 OnRow = Callable[[int, int], None]
 """Told after each row of a prompt how many are done, and how many there are."""
@@ -210,7 +210,7 @@ def _traced(model: Model, prepared: _Prepared, on_row: OnRow | None) -> CaseTrac
     except LensError as error:
         return FailedCase(case, str(error))
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        return FailedCase(case, f"Tracing failed: {first_line(error)}")
+        return FailedCase(case, failure("Tracing failed", error, SHORTER_PROMPT))
     assert found is not None
     if not math.isfinite(found.clean - found.corrupted):
         return FailedCase(case, "The metric of its clean or its corrupted run is no finite number.")

@@ -89,7 +89,7 @@ def keep(view: KeptView, folder: Path) -> int:
     with replaced(folder / name, private=True, make_folder=True) as out:
         out.write(json.dumps({"version": _VERSION, **view.plain}).encode())
     files = _files(folder)
-    forget(files[:-MOST])
+    forget(file for file in files[:-MOST] if file.name != name)  # it is the oldest where a clock was set back
     return min(len(files), MOST)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 
 if TYPE_CHECKING:
     from lenstui.edits.edit import Edit
@@ -89,7 +89,7 @@ def tiles_of(
             watch=watch,
         )
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Reading failed: {first_line(error)} Try a shorter prompt.") from error
+        raise LensError(failure("Reading failed", error, SHORTER_PROMPT)) from error
 
 
 def words_of(
@@ -116,7 +116,7 @@ def words_of(
             sublayers=reading.sublayers,
         )
     except (MemoryError, RuntimeError) as error:
-        raise LensError(f"Reading a word failed: {first_line(error)} Try a shorter one.") from error
+        raise LensError(failure("Reading a word failed", error, "Try a shorter one.")) from error
     return dict(zip(long, read, strict=True))
 
 

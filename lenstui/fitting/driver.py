@@ -19,6 +19,7 @@ from lenstui.lens.compatibility import lens_config
 from lenstui.lens.formats.own import FittedLens, save_lens
 from lenstui.lens.tuned import TunedLens
 from lenstui.model.load import Model
+from lenstui.support.atomic_file import remove
 from lenstui.support.errors import LensError
 from lenstui.support.version import __version__
 
@@ -147,7 +148,7 @@ class FitDriver:
         Raises:
             OSError: if it cannot be removed.
         """
-        self.checkpoint_file.unlink(missing_ok=True)
+        remove(self.checkpoint_file)
         self.checkpoint_step = None
 
     def keep(self) -> KeptLens:

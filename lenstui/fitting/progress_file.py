@@ -18,7 +18,7 @@ import numpy as np
 
 from lenstui.fitting.names import CHECKPOINT
 from lenstui.fitting.progress import FitProgress
-from lenstui.support.atomic_file import replaced
+from lenstui.support.atomic_file import remove, replaced
 from lenstui.support.errors import LensError, unreadable
 from lenstui.support.field_types import wrong_field
 from lenstui.support.small_file import read_json
@@ -111,7 +111,7 @@ class ProgressFile:
         """Remove the file, at the end of the fit."""
         if self._processes.is_first:
             with suppress(OSError):  # the folder may be read-only by now
-                self.file.unlink(missing_ok=True)
+                remove(self.file)
 
     def _write(self, progress: FitProgress) -> None:
         content = {**self._facts, **{name: _plain(value) for name, value in asdict(progress).items()}}

@@ -37,7 +37,7 @@ from lenstui.jobs.taking import take_view
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
 from lenstui.lens.kinds import made_lens
 from lenstui.lens.names import kind_word
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_BLOCKS, LensError, failure
 from lenstui.support.paths import instant_lenses, made
 from lenstui.support.request import Start
 from lenstui.texts.bundled import text_name
@@ -117,7 +117,7 @@ class EvaluationService:
             def fail(text: str) -> None:
                 post(EvaluationEnded(number, EvaluationEnd.FAILED, text))
 
-            with reporting(fail, "Evaluating failed"):
+            with reporting(fail, "Evaluating failed", SHORTER_BLOCKS):
                 yield from self._evaluate(number, asked, start, post, stop)
 
         self._thread.submit(_KIND, steps, priority=_PRIORITY)
@@ -167,7 +167,7 @@ class EvaluationService:
         except (LensError, IndexError, MemoryError, RuntimeError) as error:  # out of memory: a RuntimeError
             trouble = str(error)
             if not isinstance(error, LensError):
-                trouble = f"Evaluating failed: {first_line(error)} Try shorter blocks."
+                trouble = failure("Evaluating failed", error, SHORTER_BLOCKS)
         qualities = tally.qualities()
         if not qualities:
             end = EvaluationEnd.STOPPED if is_stopped and not trouble else EvaluationEnd.FAILED

@@ -23,7 +23,7 @@ from lenstui.jobs.thread import Stop
 from lenstui.model.tokens import visible
 from lenstui.opening.side_reading import SideWord, side_prompts, side_rankings, side_words
 from lenstui.readout.cells import FloatArray
-from lenstui.support.errors import LensError
+from lenstui.support.errors import SHORTER_PROMPT, LensError
 
 if TYPE_CHECKING:
     from lenstui.readout.pins import Pin
@@ -90,7 +90,9 @@ class LookUpJobs:
         request, sides = self._read_jobs.request, self._model_jobs.sides
         if sides is None or request is None or request.serial != serial:
             return
-        with reporting(lambda text: post(WordsRead(serial, column, failure=text)), "Reading failed"):
+        with reporting(
+            lambda text: post(WordsRead(serial, column, failure=text)), "Reading failed", SHORTER_PROMPT
+        ):
             found: dict[int, dict[str, SideWord]] = {}
             lenses = self._model_jobs.lenses
             for place, word in side_words(sides, request.of_sides, words, column, lenses):
@@ -126,7 +128,7 @@ class LookUpJobs:
         if sides is None or request is None or request.serial != serial:
             return
         model = sides.first.model
-        with reporting(lambda text: post(CellNotRead(serial, text)), "Reading failed"):
+        with reporting(lambda text: post(CellNotRead(serial, text)), "Reading failed", SHORTER_PROMPT):
             of_row = self._read_jobs.rows(request)[row]
             lenses = self._model_jobs.lenses
             rankings = side_rankings(sides, request.of_sides, of_row, column, lenses, count=count)

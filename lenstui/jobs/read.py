@@ -37,7 +37,7 @@ from lenstui.opening.side_reading import (
     side_tiles,
 )
 from lenstui.readout.alignment import spread
-from lenstui.support.errors import LensError
+from lenstui.support.errors import SHORTER_PROMPT, LensError
 from lenstui.support.turns import Conversation
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ class ReadJobs:
 
 def _told(serial: int, what: str, post: Post) -> AbstractContextManager[None]:
     """Post an exception raised in the block as `ReadFailed` of the reading `serial`."""
-    return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed")
+    return reporting(lambda text: post(ReadFailed(serial, text)), f"{what} failed", SHORTER_PROMPT)
 
 
 def _is_effect(sides: Sequence[Side], lenses: Sequence[Lens]) -> bool:

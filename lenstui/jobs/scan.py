@@ -36,7 +36,7 @@ from lenstui.jobs.scan_messages import (
     ScansListed,
 )
 from lenstui.jobs.thread import POST_EVERY, JobThread, Stop
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_BLOCKS, LensError, failure
 from lenstui.support.paths import made
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ScanService:
                 seconds = time.monotonic() - began
                 post(ScanEnded(number, ScanEnd.FAILED, text, kept[0], seconds))
 
-            with reporting(fail, "Scanning failed"):
+            with reporting(fail, "Scanning failed", SHORTER_BLOCKS):
                 yield from self._scan(number, asked, post, stop, kept)
 
         self._thread.submit(_SCAN, steps, priority=_PRIORITY)
@@ -167,7 +167,9 @@ class ScanService:
         """
 
         def find(stop: Stop) -> None:
-            with reporting(lambda text: post(PositionRefused(number, text)), "It cannot be read"):
+            with reporting(
+                lambda text: post(PositionRefused(number, text)), "It cannot be read", SHORTER_BLOCKS
+            ):
                 post(PositionFound(number, self._position(records, lens, record)))
 
         self._thread.submit(_POSITION, find)
@@ -278,7 +280,7 @@ def _told(steps: Iterator[int]) -> Iterator[int]:
     try:
         yield from steps
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Scanning failed: {first_line(error)} Try shorter blocks.") from error
+        raise LensError(failure("Scanning failed", error, SHORTER_BLOCKS)) from error
 
 
 def _difference(manifest: Manifest, opened: Opened) -> str:

@@ -44,7 +44,7 @@ from lenstui.readout.reading import Reading
 from lenstui.readout.sets.first_rows import ABOVE, first_row
 from lenstui.readout.sets.prompt_fields import PromptFile
 from lenstui.readout.sets.prompts import EXAMPLES, PromptSet, example_prompts, open_prompts
-from lenstui.support.errors import LensError, named_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, named_line
 from lenstui.support.paths import made
 from lenstui.support.printable import printable
 from lenstui.support.request import Start
@@ -192,7 +192,9 @@ class SetService:
 
     def _guarded(self, steps: Iterator[None], number: int, post: Post) -> Iterator[None]:
         """Run the steps of a job; an error is posted as `SetEnded`."""
-        with reporting(lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed"):
+        with reporting(
+            lambda text: post(SetEnded(number, SetEnd.FAILED, text)), "Reading failed", SHORTER_PROMPT
+        ):
             yield from steps
 
     def _read(self, request: SetRequest, files: _Files, post: Post, stop: Stop) -> Iterator[None]:

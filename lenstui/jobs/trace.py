@@ -31,7 +31,7 @@ from lenstui.jobs.trace_messages import (
     TraceGrown,
 )
 from lenstui.readout.reading import Reading
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 from lenstui.support.request import Start
 from lenstui.support.turns import Conversation, Turn, text_of
 
@@ -96,7 +96,7 @@ class TraceService:
             def fail(text: str) -> None:
                 post(TraceEnded(number, TraceEnd.FAILED, text))
 
-            with reporting(fail, "Tracing failed"):
+            with reporting(fail, "Tracing failed", SHORTER_PROMPT):
                 yield from self._trace(number, asked, start, post, stop)
 
         self._thread.submit(_KIND, steps, priority=_PRIORITY)
@@ -186,7 +186,7 @@ def _passes(
     except LensError:
         raise
     except (MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        raise LensError(f"Tracing failed: {first_line(error)} Try a shorter prompt.") from error
+        raise LensError(failure("Tracing failed", error, SHORTER_PROMPT)) from error
 
 
 def _beside(asked: TraceAsked) -> PromptAsked:

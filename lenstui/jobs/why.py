@@ -24,7 +24,7 @@ from lenstui.jobs.thread import JobThread, Stop
 from lenstui.jobs.why_messages import CellAsked, WhyNotRead, WhyOrder, WhyRead, WhySource
 from lenstui.lens.kinds import made_lens
 from lenstui.opening.side_reading import side_model, side_prompts
-from lenstui.support.errors import LensError
+from lenstui.support.errors import SHORTER_PROMPT, LensError
 from lenstui.support.request import Start
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ class WhyService:
         from lenstui.export.why import Why
         from lenstui.opening.opened import source_of
 
-        with reporting(lambda text: post(WhyNotRead(asked, text)), "The cell was not explained"):
+        with reporting(
+            lambda text: post(WhyNotRead(asked, text)), "The cell was not explained", SHORTER_PROMPT
+        ):
             prompt = side_prompts(sides, request.of_sides)[asked.place]
             side, reading = sides.sides[asked.place], request.reading
             model = side_model(side, prompt, request.of_sides)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lenstui.support.fixed_text import fixed_text
 from lenstui.support.paths import evaluations
-from lenstui.support.state_file import read_state, write_state
+from lenstui.support.state_file import changing, read_state, write_state
 
 _VERSION = 1
 _MOST_MODELS = 100  # of which the logit lens's evaluation is kept
@@ -78,16 +78,17 @@ def keep_evaluations(
     Returns:
         Why it could not be kept, in one line; None where it was.
     """
-    lenses = {
-        str(path.absolute()): _entry(path, evaluation)
-        for path, evaluation in {**last_evaluations(), **found}.items()
-        if path.exists()
-    }
-    before = logit_evaluations()
-    new = dict(logit or {})
-    kept = {digest: each for digest, each in before.items() if digest not in new} | new
-    models = {digest: asdict(each) for digest, each in list(kept.items())[-_MOST_MODELS:]}
-    return write_state(evaluations(), _VERSION, {"lenses": lenses, "models": models})
+    with changing(evaluations()):
+        lenses = {
+            str(path.absolute()): _entry(path, evaluation)
+            for path, evaluation in {**last_evaluations(), **found}.items()
+            if path.exists()
+        }
+        before = logit_evaluations()
+        new = dict(logit or {})
+        kept = {digest: each for digest, each in before.items() if digest not in new} | new
+        models = {digest: asdict(each) for digest, each in list(kept.items())[-_MOST_MODELS:]}
+        return write_state(evaluations(), _VERSION, {"lenses": lenses, "models": models})
 
 
 def last_evaluations() -> dict[Path, LastEvaluation]:

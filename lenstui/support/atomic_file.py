@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -168,6 +170,57 @@ def _lock(number: int, *, otherwise: bool = False) -> bool:
     except (ImportError, OSError):  # not every file system knows locks
         return otherwise
     return True
+
+
+def remove(file: Path) -> None:
+    """Remove a file, if it is there, and the parts of it that killed programs left.
+
+    Raises:
+        OSError: if the file cannot be removed.
+    """
+    file.unlink(missing_ok=True)
+    _remove_left(_target(file))
+
+
+@contextmanager
+def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder for what is to be written beside it, which is gone at the end of the block.
+
+    Those of the same name that killed programs left are removed.
+
+    Args:
+        beside: the folder that it is in, which is made where there is none.
+        name: what it is for, as its name begins.
+
+    Raises:
+        LensError: if it cannot be made.
+    """
+    prefix = f".{name}-"
+    with write_errors(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        for each in beside.glob(f"{prefix}*"):
+            if (number := _opened_folder(each)) is not None:
+                if time.time() - os.fstat(number).st_mtime > _NEW and _lock(number):
+                    shutil.rmtree(each, ignore_errors=True)
+                os.close(number)
+        folder = tempfile.TemporaryDirectory(prefix=prefix, dir=beside)
+    with folder as place:
+        number = _opened_folder(Path(place))
+        try:
+            if number is not None:
+                _lock(number)
+            yield Path(place)
+        finally:
+            if number is not None:
+                os.close(number)
+
+
+def _opened_folder(path: Path) -> int | None:
+    """Return the descriptor of an open folder; None where the path is none."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -16,18 +16,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lenstui.support import paths
-from lenstui.support.errors import named_line
+from lenstui.support.errors import is_debugging, named_line
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
-DEBUG = "LENSTUI_DEBUG"
 MOST_BYTES = 256 << 10  # of the log: a longer one becomes `lenstui.log.1`, in place of the one before it
 _PACKAGES = ("torch", "transformers", "textual", "numpy")
-
-
-def is_debugging() -> bool:
-    """Return whether the user asks for messages in the log, and for tracebacks on the command line."""
-    return bool(os.environ.get(DEBUG))
 
 
 def crash_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -22,8 +23,16 @@ FOREIGN_ERRORS = (
 _NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed")
 # torch goes on with all that its allocator holds, and with advice for programmers.
 _TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
+# What to do where memory runs out while a prompt is read.
+SHORTER_PROMPT = "Try a shorter prompt."
+SHORTER_BLOCKS = "Try shorter blocks."
 
 LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
+
+
+def is_debugging() -> bool:
+    """Return whether the user asks for messages in the log, and for tracebacks and warnings on stderr."""
+    return bool(os.environ.get("LENSTUI_DEBUG"))
 
 
 class LensError(Exception):
@@ -78,6 +87,20 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out; torch raises several kinds."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
+def failure(what: str, error: BaseException, out_of_memory: str = "") -> str:
+    """Return the line about work that an error of another program's ended.
+
+    Args:
+        what: what failed, as the beginning of a sentence: `Reading failed`.
+        error: any exception.
+        out_of_memory: a sentence on what to do where memory ran out, which helps nowhere else.
+    """
+    if not is_out_of_memory(error):
+        return f"{what}: {first_line(error)}"
+    said = first_clause(error) if str(error).strip() else "memory ran out"
+    return f"{what}: {said}. {out_of_memory}".rstrip()
 
 
 def is_panic(error: BaseException) -> bool:

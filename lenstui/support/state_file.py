@@ -1,14 +1,62 @@
-"""Small JSON files of state that may be lost without harm: read leniently, replaced as a whole."""
+"""Small JSON files of state that may be lost without harm: read leniently, replaced as a whole.
+
+All lenstuis of a user write them, each beside what the others have written meanwhile.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, message_line
 from lenstui.support.small_file import read_json
+
+_PATIENCE = 1.0  # seconds; whoever changes a state file needs milliseconds
+_POLL = 0.005
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Keep other programs from changing a state file between the reading and the writing within the block.
+
+    Where no lock is possible (no folder, a disk without locks, a program that is stopped within its block)
+    they are not kept out.
+    """
+    with suppress(OSError):  # writing the file will say what is wrong
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield
+        return
+    try:
+        _lock(folder)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int) -> None:
+    """Lock an open folder until it is closed, or for good reason not."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return
+            time.sleep(_POLL)
+        except OSError:
+            return
+        else:
+            return
 
 
 def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:

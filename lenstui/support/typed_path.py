@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,17 @@ def expanded(name: str) -> Path:
         return Path(name).expanduser()
     except (RuntimeError, ValueError):
         return Path(name)
+
+
+def current_folder() -> Path:
+    """Return the folder that the program is in; where that is gone by now, go to the home folder first.
+
+    In a folder that is gone no relative path means anything, and libraries fail that ask where they are.
+    """
+    with suppress(OSError):
+        return Path.cwd()
+    os.chdir(folder_near(Path()))
+    return Path.cwd()
 
 
 def is_there(path: Path) -> bool:

@@ -83,7 +83,13 @@ class LenstuiApp(TypeAheadApp):
     """
     ENABLE_COMMAND_PALETTE = True
     theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew
-    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always")]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always"),
+        Binding(
+            "ctrl+z", "suspend_process", "To the shell", show=False, id="app.suspend",
+            tooltip="Stop, and give the terminal to the shell; fg comes back",
+        ),
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -162,9 +168,14 @@ class LenstuiApp(TypeAheadApp):
         self.program.load_model()
 
     async def on_event(self, event: events.Event) -> None:
-        """Take the lines of the first start away with the first key, which does what it does all the same."""
+        """Take the lines of the first start away with the first key, which does what it does all the same.
+
+        A terminal that was given back, and taken again, is blank: it says its size then, which is as it was.
+        """
         if isinstance(event, events.Key):
             self.explore.end_greeting()
+        elif isinstance(event, events.Resize) and event.size == self.size:
+            self.refresh()
         await super().on_event(event)
 
     def _check_settings(self) -> None:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from textual.message import Message
 
 from lenstui.support.printable import printable
+from lenstui.tui.guard import Guard
 from lenstui.tui.own_terminal import own_terminal
 
 if TYPE_CHECKING:
     from lenstui.jobs.fit_service import FitService
 
 LIMIT = 10.0  # seconds that a last checkpoint may take
+FIRST_PAINT = 0.5  # seconds that are left to the first paint before anything is watched
 GRACE = 2.0  # seconds that the screen may take to be put away
 _NO_TERMINAL = (AttributeError, OSError, TypeError, ValueError, termios.error)
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -69,6 +71,7 @@ class Ending:
         self._words: str | None = None
         self._put_away = threading.Event()
         self._terminal: list[Any] | None = None  # the terminal's settings before the app ran
+        self._guard = Guard()
 
     def run(self) -> NoReturn:
         """Run the app, then leave the process, without waiting for the model thread."""
@@ -106,8 +109,13 @@ class Ending:
     def _watch_line(self) -> None:
         """End the app when the terminal is gone, also where the signal that says so is ignored, as by nohup.
 
-        Textual would go on, read nothing without end, and never write again.
+        Textual would go on, read nothing without end, and never write again. Where it is the program that is
+        gone, the guard restores the terminal.
         """
+        if self._put_away.wait(FIRST_PAINT):
+            return
+        assert self._terminal is not None
+        self._guard.begin(self._terminal, _PUT_AWAY)
         line = select.poll()
         line.register(sys.__stdin__, 0)  # type: ignore[arg-type]
         if any(happened & select.POLLHUP for _, happened in line.poll()) and not self._put_away.wait(GRACE):
@@ -155,6 +163,7 @@ class Ending:
     def _leave(self) -> NoReturn:
         words = "\n".join(filter(None, [self._app.failure, self._words or self._app.last_words]))
         self._app.training.let_go()
+        self._guard.dismiss()
         with suppress(OSError, ValueError):  # stdout and stderr may be gone with the line
             if words:
                 print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)

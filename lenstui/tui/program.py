@@ -15,6 +15,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from lenstui.support.errors import named_line
+from lenstui.support.typed_path import current_folder
 from lenstui.tui.explore.screen import Explore
 from lenstui.tui.grid.room import ROOM_FOR_MOST
 from lenstui.tui.shared.nothing_yet import NO_MODEL, elsewhere
@@ -84,6 +85,7 @@ _LATE: Mapping[str, str] = {
 
 def late(screen: str) -> Any:
     """Return the class of a screen, whose module is imported when the screen is first asked for."""
+    current_folder()  # the dialogs ask where they are
     return getattr(import_module(_LATE[screen]), screen)
 
 

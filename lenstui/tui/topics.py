@@ -323,6 +323,7 @@ _IDS: Mapping[str, Mapping[str, str]] = {
         "app.commands": "palette menu actions search theme dark light colours colors",
         "app.quit": "exit close end leave",
         "app.quit_always": "exit close end leave",
+        "app.suspend": "suspend stop pause background job fg",
         "prompt.leave": "",
         "pins.leave": "close",
         "cell.help": "",

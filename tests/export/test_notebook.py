@@ -56,6 +56,8 @@ def test_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [keep(view(number), tmp_path) for number in range(7)] == [1, 2, 3, 4, 5, 5, 5]
     subjects = [each.subject for each in read_notebook(tmp_path).views.values()]
     assert subjects == [f"prompt {number}" for number in range(2, 7)]
+    keep(view(-1), tmp_path)  # the clock was set back
+    assert next(iter(read_notebook(tmp_path).views.values())).subject == "prompt -1"
 
 
 @pytest.mark.parametrize(

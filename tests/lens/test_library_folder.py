@@ -148,20 +148,39 @@ def test_another_programs_config_is_not_overwritten(weight: Tensor, bias: Tensor
     assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
 
 
-def test_a_failed_write_never_leaves_a_config_beside_other_parameters(
+def test_a_full_disk_leaves_the_old_lens_whole(
     folder: Path, weight: Tensor, bias: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    for where in ("torch.save", "os.fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, full)
+            with pytest.raises(LensError, match=r"params\.pt cannot be written: No space"):
+                save_library_folder(TunedLens(-weight, bias), folder)
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+def test_a_failed_write_never_leaves_a_config_beside_other_parameters(
+    folder: Path, weight: Tensor, bias: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def fails(part: Path, target: Path) -> Path:
+        if target.name == "config.json":
+            raise OSError(5, "Input/output error")
+        return replace(part, target)
+
     with monkeypatch.context() as patch:
-        patch.setattr("torch.save", full)
-        with pytest.raises(LensError, match=r"params\.pt cannot be written: No space"):
+        patch.setattr(Path, "replace", fails)
+        with pytest.raises(LensError, match=r"config\.json cannot be written: Input/output error"):
             save_library_folder(TunedLens(-weight, bias), folder)
     assert [file.name for file in folder.iterdir()] == ["params.pt"]
-    same(open_lens(folder), weight, bias)
-    save_library_folder(TunedLens(-weight, bias), folder)
     same(open_lens(folder), -weight, bias)
+    save_library_folder(TunedLens(weight, bias), folder)
+    same(open_lens(folder), weight, bias)
 
 
 def test_a_folder_that_cannot_be(weight: Tensor, bias: Tensor, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
-from lenstui.lens import LensError, load, read
+from lenstui.lens import LensError, Model, load, read
 from lenstui.model.device import pick_device, pick_dtype
 from tests.tiny.families import FAMILIES, SIZES, random_model
 
@@ -76,6 +76,18 @@ def test_a_folder_loads(saved: Path) -> None:
 
 def test_a_dtype_that_is_asked_for_is_used(saved: Path) -> None:
     assert load(str(saved), device="cpu", dtype="bfloat16").dtype == torch.bfloat16
+
+
+def test_weights_that_are_replaced_while_a_model_is_open_are_those_of_the_next(folder: Path) -> None:
+    def top(model: Model) -> Any:
+        return read(model, "Hello").lenses["logit"].top_ids[-1, :, 0].tolist()
+
+    model = load(str(folder), device="cpu", dtype="bfloat16")  # as in the file, so that it is mapped
+    before, file = top(model), folder / "model.safetensors"
+    save_file({name: -weight for name, weight in load_file(file).items()}, folder / "new", {"format": "pt"})
+    (folder / "new").replace(file)
+    assert top(model) == before
+    assert top(load(str(folder), device="cpu", dtype="bfloat16")) != before
 
 
 def test_a_folder_may_go_by_another_name(saved: Path) -> None:

@@ -6,7 +6,9 @@ import hashlib
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -52,6 +54,7 @@ class LensHub:
     hold: bool = False  # large files stop in the middle until `go_on`
     go_on: threading.Event = field(default_factory=threading.Event)
     wrong_bytes: bool = False
+    slow: float = 0.0  # seconds that a large file takes
     got: list[tuple[str, str | None]] = field(default_factory=list)  # (file, Range) of every download
     looks: list[tuple[str, str | None]] = field(default_factory=list)  # the same of parts of a file
     asked: list[str] = field(default_factory=list)  # the path of every request
@@ -143,7 +146,24 @@ class LensHandler(Handler):
             self.refuse(hub.after_cuts, "")
         else:
             sent = bytes(len(content)) if hub.wrong_bytes else content
-            self.reply(sent[start:], start, len(content))
+            if hub.slow:
+                self.trickle(sent, start)
+            else:
+                self.reply(sent[start:], start, len(content))
+
+    def trickle(self, content: bytes, start: int) -> None:
+        """Send a file in pieces, none of which is late."""
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        piece = len(content) // 50
+        with suppress(OSError):  # whoever asked for it was killed
+            for begin in range(start, len(content), piece):
+                self.wfile.write(content[begin : begin + piece])
+                time.sleep(self.lens_hub.slow / 50)
+        self.close_connection = True
 
     def send_part(self, content: bytes, start: int, stop: int) -> None:
         self.send_response(206)
@@ -191,21 +211,30 @@ def sibling(path: str, content: bytes) -> dict[str, Any]:
     return facts
 
 
-@pytest.fixture
-def lens_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LensHub]:
-    """A hub without repositories, which the environment names."""
+@contextmanager
+def serving() -> Iterator[LensHub]:
+    """A hub without repositories, as long as the block runs."""
     hub = LensHub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("LensHubHandler", (LensHandler,), {"lens_hub": hub}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
     hub.store = hub.url.replace("127.0.0.1", "localhost")
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
-    yield hub
-    hub.go_on.set()
-    server.shutdown()
-    server.server_close()
+    try:
+        yield hub
+    finally:
+        hub.go_on.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def lens_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[LensHub]:
+    """A hub without repositories, which the environment names."""
+    with serving() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+        yield hub
 
 
 # ── lenses as others write them ──────────────────────────────────────────────────────────────────────────

@@ -99,6 +99,10 @@ class Terminal:
         self._stream.feed(got)
         return got
 
+    def show(self, received: str) -> None:
+        """Show what comes from another program."""
+        self._stream.feed(received.encode())
+
     @property
     def text(self) -> str:
         """What is on the screen now."""

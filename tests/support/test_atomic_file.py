@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens, save_library_folder
-from lenstui.support.atomic_file import check_place, replaced, written
+from lenstui.support.atomic_file import check_place, remove, replaced, scratch_folder, written
 from tests.programs import ROOT
 from tests.programs.calls import run, status
 
@@ -173,6 +173,33 @@ def test_what_a_killed_program_left_goes_and_what_is_being_written_stays(tmp_pat
     assert alive.returncode == 0
     assert file.read_bytes() == b"half"
     assert set(tmp_path.iterdir()) == {file, *others}
+
+
+def test_a_scratch_folder_goes_and_takes_along_those_that_killed_programs_left(tmp_path: Path) -> None:
+    left, new, other = (tmp_path / name for name in (".merging-left", ".merging-new", ".other-left"))
+    for folder in (left, new, other):
+        folder.mkdir()
+        (folder / "rows").write_bytes(b"rows")
+    with scratch_folder(tmp_path, "merging") as mine:
+        for folder in (left, mine, other):
+            os.utime(folder, (0, 0))  # long ago
+        with scratch_folder(tmp_path, "merging"):
+            assert mine.is_dir()  # it is in use
+            assert not left.exists()
+            assert new.exists()  # somebody may just be about to use it
+    assert {*tmp_path.iterdir()} == {new, other}
+
+
+def test_what_is_removed_takes_its_left_parts_along(tmp_path: Path) -> None:
+    file = tmp_path / "a.checkpoint"
+    left, new = (tmp_path / f".a.checkpoint.0123abc{n}.lenstui-part" for n in "de")
+    for path in (file, left, new):
+        path.write_bytes(b"x")
+    os.utime(left, (0, 0))
+    os.utime(new, (2e9, 2e9))  # a clock was set back
+    remove(file)
+    remove(file)
+    assert [*tmp_path.iterdir()] == [new]
 
 
 def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:

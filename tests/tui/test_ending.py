@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lenstui.fitting.checkpoint import open_checkpoint
@@ -81,6 +82,36 @@ def test_without_a_fit_a_signal_ends_it_as_well(programs: Forked, tiny_model: Pa
     assert terminal.end() == 128 + signal.SIGTERM
     assert terminal.settings() == terminal.before
     assert b"checkpoint" not in terminal.received
+
+
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_all_is_painted_again(
+    programs: Forked, tiny_model: Path, tmp_path: Path
+) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    try:
+        terminal.until(b"tokens \xc2\xb7 0.")
+        terminal.press("\x1b")  # the greeting goes with the first key
+        shown, raw = terminal.calm(), terminal.settings()
+        process = psutil.Process(terminal.program.pid)
+        for number in (signal.SIGTSTP, signal.SIGSTOP):
+            if number == signal.SIGTSTP:
+                terminal.press("\x1a")
+            else:  # it cannot hear this one
+                terminal.program.send(number)
+            terminal.until(lambda: process.status() == psutil.STATUS_STOPPED)
+            while terminal.read():
+                pass
+            if number == signal.SIGTSTP:
+                assert terminal.settings() == terminal.before
+                assert b"\x1b[?1049l" in terminal.received
+                assert b"\x1b[?25h" in terminal.received
+            terminal.show("\x1b[0m\x1b[H\x1b[2Jshell$ fg")
+            terminal.program.send(signal.SIGCONT)
+            terminal.until(lambda: terminal.text == shown)
+            assert terminal.calm() == shown
+            assert terminal.settings() == raw
+    finally:
+        terminal.kill()
 
 
 @pytest.mark.parametrize("term", ["dumb", "xterm-256color"])
@@ -169,6 +200,25 @@ def test_a_line_that_drops_unheard_ends_it(tmp_path: Path) -> None:
             assert program.wait(LIMIT) == 128 + signal.SIGHUP
         finally:
             program.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGBUS])
+def test_a_program_that_is_killed_leaves_the_terminal_sane_too(
+    programs: Forked, tiny_model: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    terminal = Terminal(programs, ["Hello, you", "--model", str(tiny_model)], tmp_path)
+    terminal.until(b"tokens \xc2\xb7 0.")
+    program = psutil.Process(terminal.program.pid)
+    terminal.until(lambda: len(program.children()) == 1)
+    (guard,) = program.children()
+    terminal.program.send(number)
+    assert terminal.end() == -number
+    guard.wait(LIMIT)
+    while terminal.read():
+        pass
+    assert terminal.settings() == terminal.before
+    for on, off in ((b"?1049h", b"?1049l"), (b"?25l", b"?25h"), (b"?1003h", b"?1003l")):
+        assert 0 <= terminal.received.rindex(on) < terminal.received.rindex(off)
 
 
 def test_quitting_with_a_checkpoint_says_how_to_go_on(terminal: Terminal, tmp_path: Path) -> None:

@@ -108,6 +108,23 @@ def test_a_model_that_is_gone_gives_way_to_the_default_one(
         open_model(Start(again=Again(str(tmp_path / "gone"))))
 
 
+def test_two_programs_keep_what_both_have(path: Path) -> None:
+    kept(path, "a/b", prompt="before")
+    mine, yours = Session(path), Session(path)
+    mine.keep("a/b", Look(prompt="mine"), named=True)  # another model is opened, and the program goes on
+    yours.keep("c/d", Look(prompt="yours"), named=True)
+    yours.keep_theme("light", Settings())
+    yours.lenses_by_kl = True
+    assert yours.save() is None
+    mine.keep("e/f", Look(prompt="mine, too"), named=True)
+    assert mine.save() is None
+    found = Session(path)
+    prompts = {name: found.resume(Start(model=name))[0].prompt for name in found.recent()}
+    assert prompts == {"c/d": "yours", "a/b": "mine", "e/f": "mine, too"}
+    assert found.theme(Settings()) == "light"
+    assert found.lenses_by_kl
+
+
 def test_the_theme_of_the_palette_gives_way_to_a_new_one_in_the_settings(path: Path) -> None:
     session = Session(path)
     session.keep_theme("light", Settings(theme="ansi-dark"))

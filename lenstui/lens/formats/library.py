@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from lenstui.lens.formats.header import check_header
 from lenstui.lens.formats.others import LENS_TYPE, check_size, read_table, shape_config, stack, unstack
-from lenstui.lens.formats.tensor_file import load_tensors, save_tensors
+from lenstui.lens.formats.tensor_file import load_tensors, write_tensors
 from lenstui.lens.tuned import TunedLens
 from lenstui.support.atomic_file import check_replaceable, replaced, write_errors
 from lenstui.support.errors import LensError
@@ -74,9 +75,14 @@ def save_library_folder(lens: TunedLens, folder: Path) -> None:
         table[_HASH] = lens.config[_HASH]
     for file in (config, params):
         check_replaceable(file)
-    # The config goes first and comes last, so that an interruption leaves none beside another lens's weights.
-    with write_errors(config):
-        config.unlink(missing_ok=True)
-    save_tensors(unstack(lens), params)
-    with replaced(config) as out:
+    # Nothing of the old lens goes before all of the new one is on the disk. Then the config goes first and
+    # comes last, so that an interruption leaves none beside another lens's weights.
+    with replaced(config, make_folder=True) as out:
         out.write(json.dumps(table).encode())
+        out.flush()
+        with replaced(params) as weights:
+            write_tensors(unstack(lens), weights)
+            weights.flush()
+            os.fsync(weights.fileno())
+            with write_errors(config):
+                Path(os.path.realpath(config)).unlink(missing_ok=True)

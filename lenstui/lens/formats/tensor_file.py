@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 
@@ -135,10 +135,46 @@ def save_tensors(content: Any, path: Path) -> None:
         LensError: if the file cannot be written, or a device or a folder has its name.
     """
     with replaced(path, make_folder=True) as file:
+        write_tensors(content, file)
+
+
+def write_tensors(content: Any, file: IO[bytes]) -> None:
+    """Write tensors and plain values into an open file.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    out = _Remembering(file)
+    try:
+        torch.save(content, cast(IO[bytes], out))  # it writes and flushes, and does no more
+    except RuntimeError as error:
+        raise out.failure or OSError(first_line(error)) from error
+
+
+class _Remembering:
+    """A file that remembers why it could not be written: torch says where its archive ends instead.
+
+    Attributes:
+        name: of the file.
+        failure: the first error; None while there is none.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.name = file.name
+        self.failure: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Write, as the file does."""
         try:
-            torch.save(content, file)
-        except RuntimeError as error:  # torch raises some write errors as this
-            raise OSError(first_line(error)) from error
+            return self._file.write(content)
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._file.flush()
 
 
 def damaged(path: Path, error: Exception, what: str = "lens file") -> LensError:

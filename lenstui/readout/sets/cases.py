@@ -29,7 +29,7 @@ from lenstui.readout.sets.prompt_fields import Case
 from lenstui.readout.tiles import read_tiles
 from lenstui.readout.values import all_values
 from lenstui.readout.words import WordReading, read_words
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import SHORTER_PROMPT, LensError, failure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -243,7 +243,7 @@ def read_case(
     except LensError as error:
         return FailedCase(case, str(error))
     except (IndexError, MemoryError, RuntimeError) as error:  # torch's out-of-memory errors are RuntimeErrors
-        return FailedCase(case, f"Reading failed: {first_line(error)}")
+        return FailedCase(case, failure("Reading failed", error, SHORTER_PROMPT))
 
 
 def _read_case(

@@ -16,7 +16,7 @@ from textual.widgets import Button, Input, Label
 from lenstui.jobs.evaluation_messages import EvaluationAsked, OfferedLens, OfferedModel
 from lenstui.support.errors import LensError
 from lenstui.support.typed_number import whole_number
-from lenstui.support.typed_path import expanded
+from lenstui.support.typed_path import current_folder, expanded
 from lenstui.texts.block_size import MAX_TOKENS, BlockSize
 from lenstui.texts.bundled import text_for, text_name
 from lenstui.texts.documents import COLUMN, Documents, matches
@@ -241,7 +241,7 @@ class AskEvaluation(BoxScreen[EvaluationAsked | None]):
                 data = self.query_one("#ask-data", Input)
                 data.value = f"{data.value} {shlex.quote(str(path))}".strip()
 
-        self.app.push_screen(OpenText(Path.cwd()), chosen)
+        self.app.push_screen(OpenText(current_folder()), chosen)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#ask-start")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.support.state_file import read_state, write_state
+from lenstui.support.state_file import changing, read_state, write_state
 
 if TYPE_CHECKING:
     from lenstui.support.turns import Conversation
@@ -44,15 +45,16 @@ class History:
         text = prompt if isinstance(prompt, str) else prompt.text
         if not text or len(text) > LONGEST:
             return
-        known = self._read() or self.prompts
-        if known[-1:] == (prompt,):
-            self.prompts = known
-            return
-        self.prompts = (*known, prompt)[-MOST:]
-        self._since += 1
-        if self._path is not None:
-            plain = [prompt if isinstance(prompt, str) else prompt.plain for prompt in self.prompts]
-            self._note(write_state(self._path, VERSION, {"prompts": plain}))
+        with nullcontext() if self._path is None else changing(self._path):
+            known = self._read() or self.prompts
+            if known[-1:] == (prompt,):
+                self.prompts = known
+                return
+            self.prompts = (*known, prompt)[-MOST:]
+            self._since += 1
+            if self._path is not None:
+                plain = [prompt if isinstance(prompt, str) else prompt.plain for prompt in self.prompts]
+                self._note(write_state(self._path, VERSION, {"prompts": plain}))
 
     def _read(self) -> tuple[str | Conversation, ...]:
         if self._path is None:

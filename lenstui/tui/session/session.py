@@ -11,7 +11,7 @@ from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL
 from lenstui.readout.reading import Reading
 from lenstui.support.request import Again, Start
 from lenstui.support.settings import THEMES, Settings
-from lenstui.support.state_file import read_state, write_state
+from lenstui.support.state_file import changing, read_state, write_state
 from lenstui.tui.grid.grid import MAX_DEPTH
 from lenstui.tui.grid.plotted import PLOTTED
 from lenstui.tui.session.fit_texts import FitTexts
@@ -115,13 +115,16 @@ class Session:
         found, trouble = ({}, None) if path is None else read_state(path, VERSION)
         self.is_first = path is not None and not found and trouble is None
         self._models = _models(found)
+        self._kept: dict[str, Any] = {}  # looks that are not in the file yet
         self._model = _text(found, "model")
+        self._has_model = False  # whether that is one of this session
         self._theme = _text(found, "theme")
         self._theme_over = _text(found, "theme_over")  # the settings file's theme at that time
+        self._has_theme = False  # whether it was chosen in this session
         self._restores = restores
         self.fit_texts = FitTexts(found.get("fit_texts") if restores else None)
         self.eval_texts = FitTexts(found.get("eval_texts") if restores else None)
-        self.lenses_by_kl = restores and found.get("lenses_by_kl") is True
+        self.lenses_by_kl = self._by_kl_before = restores and found.get("lenses_by_kl") is True
         self.trouble = trouble if restores else None
 
     def theme(self, settings: Settings) -> str | None:
@@ -181,33 +184,39 @@ class Session:
         """
         key = model_key(model)
         if self._path is not None:  # other programs may have kept other models meanwhile
-            self._models |= _models(read_state(self._path, VERSION)[0])
+            self._models |= _models(read_state(self._path, VERSION)[0]) | self._kept
         before = Look.read(self._models.pop(key, None))
         if not knows_lens and not look.lens_file:
             look = replace(look, lens_file=before.lens_file, revision=before.revision)
-        self._models[key] = asdict(look)
-        self._models = dict(list(self._models.items())[-MOST:])
-        self._model = key if named else None
+        self._kept.pop(key, None)
+        self._models[key] = self._kept[key] = asdict(look)
+        self._model, self._has_model = key if named else None, True
 
     def keep_theme(self, theme: str, settings: Settings) -> None:
         """Note the theme that was chosen, and the theme of the settings file at that time."""
-        self._theme, self._theme_over = theme, settings.theme
+        self._theme, self._theme_over, self._has_theme = theme, settings.theme, True
 
     def save(self) -> str | None:
-        """Write the state to its file; return why that failed, or None."""
+        """Write to the file what was kept, beside what it has by now; return why that failed, or None."""
         if self._path is None:
             return None
-        before = read_state(self._path, VERSION)[0]  # other programs may have written meanwhile
-        content = {
-            "model": self._model,
-            "theme": self._theme,
-            "theme_over": self._theme_over,
-            "models": self._models,
-            "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
-            "lenses_by_kl": self.lenses_by_kl,
-            "eval_texts": self.eval_texts.plain(before.get("eval_texts")),
-        }
-        return write_state(self._path, VERSION, content)
+        with changing(self._path):
+            before = read_state(self._path, VERSION)[0]  # other programs may have written meanwhile
+            theirs = {key: look for key, look in _models(before).items() if key not in self._kept}
+            by_kl_is_new = self.lenses_by_kl != self._by_kl_before
+            content = {
+                "model": self._model if self._has_model else _text(before, "model"),
+                "theme": self._theme if self._has_theme else _text(before, "theme"),
+                "theme_over": self._theme_over if self._has_theme else _text(before, "theme_over"),
+                "models": dict(list((theirs | self._kept).items())[-MOST:]),
+                "fit_texts": self.fit_texts.plain(before.get("fit_texts")),
+                "lenses_by_kl": self.lenses_by_kl if by_kl_is_new else before.get("lenses_by_kl") is True,
+                "eval_texts": self.eval_texts.plain(before.get("eval_texts")),
+            }
+            trouble = write_state(self._path, VERSION, content)
+        if trouble is None:
+            self._kept = {}
+        return trouble
 
 
 def first_reading(start: Start, kept: Reading) -> Reading:

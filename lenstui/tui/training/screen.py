@@ -22,6 +22,7 @@ from lenstui.jobs.fit_messages import (
 )
 from lenstui.jobs.messages import LensNotSaved, LensSaved, LoadFailed, LoadStage, OpenModel
 from lenstui.lens.kinds import TUNED
+from lenstui.support.typed_path import current_folder
 from lenstui.texts.bundled import text_for
 from lenstui.texts.documents import Documents
 from lenstui.tui.fitted_cells import FittedCells
@@ -195,7 +196,7 @@ class Train(LeanScreen[None], AppScreen[None]):
             if path is not None:
                 self._form.add_file(path)
 
-        self._services.ask(OpenText(Path.cwd()), chosen)
+        self._services.ask(OpenText(current_folder()), chosen)
 
     def _may_begin(self) -> bool:
         if self._model is None:

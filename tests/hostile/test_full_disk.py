@@ -1,0 +1,130 @@
+"""A disk that takes no more: one line, the old file as it was, and nothing half there."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenstui.export.notebook import KeptView, keep
+from lenstui.lens import LensError, TunedLens, save_lens, save_library_folder
+from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
+from lenstui.support import crash_log
+from lenstui.tui.session.history import History
+from lenstui.tui.session.session import Look, Session
+from tests.programs.calls import status
+
+FULL = "cannot be written: File too large."  # as much as a disk that is full, for the bytes of one file
+BYTES = 64
+
+
+@contextmanager
+def full_disk(most: int = BYTES) -> Iterator[None]:
+    """Refuse bytes of a file beyond so many. Python has it that this raises, and ends nothing."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def lens(scale: float) -> TunedLens:
+    return TunedLens(scale * torch.ones(2, 16, 16), torch.ones(2, 16))
+
+
+def history(folder: Path, number: int) -> None:
+    kept = History(folder / "history.json")
+    kept.add(f"prompt {number} " * 50)
+    if kept.trouble is not None:
+        raise LensError(kept.trouble)
+
+
+def session(folder: Path, number: int) -> None:
+    kept = Session(folder / "session.json")
+    kept.keep("a/b", Look(prompt=f"prompt {number} " * 50), named=True)
+    if (trouble := kept.save()) is not None:
+        raise LensError(trouble)
+
+
+def evaluations(folder: Path, number: int) -> None:
+    made = folder / "lens.pt"
+    if not made.exists():
+        save_lens(lens(1), made)
+    found = LastEvaluation("a/b", ("text",), number, datetime(2026, 1, 1, tzinfo=UTC).isoformat(), 1.0)
+    if (trouble := keep_evaluations({made: found})) is not None:
+        raise LensError(trouble)
+
+
+def view(folder: Path, number: int) -> None:
+    now = datetime(2026, 1, 1 + number, tzinfo=UTC)
+    keep(KeptView(now, "readout", "prompt", "text " * 50, "<svg/>", "caption"), folder / "notebook")
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "lens": lambda folder, number: save_lens(lens(number), folder / "lens.pt"),
+    "folder": lambda folder, number: save_library_folder(lens(number), folder / "folder"),
+    "history": history,
+    "session": session,
+    "evaluations": evaluations,
+    "notebook": view,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_kept_stays_as_it_was(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    write = WRITERS[name]
+    write(tmp_path, 1)
+    before = contents(tmp_path)
+    with full_disk(), pytest.raises(LensError) as caught:
+        write(tmp_path, 2)
+    assert str(caught.value).endswith(FULL)
+    assert contents(tmp_path) == before
+    write(tmp_path, 2)
+    assert contents(tmp_path) != before
+
+
+def test_a_lens_that_stops_in_the_middle_of_its_numbers_says_what_the_system_says(tmp_path: Path) -> None:
+    """PyTorch says `unexpected pos 17920 vs 17872`."""
+    file = tmp_path / "lens.pt"
+    with full_disk(30_000), pytest.raises(LensError) as caught:
+        save_lens(TunedLens(torch.ones(3, 64, 64), torch.ones(3, 64)), file)
+    assert str(caught.value) == f"{file} {FULL}"
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize("form", ["csv", "html", "json", "md", "parquet", "svg", "txt"])
+def test_an_export_says_so_and_leaves_the_old_file(
+    form: str, neox_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if form == "svg":
+        pytest.importorskip("matplotlib")
+    file = tmp_path / f"readout.{form}"
+    file.write_text("old")
+    words = ("read", "the cat", "--model", neox_folder, "-o", file)
+    with full_disk():
+        assert status(*words) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"lenstui: {file} {FULL}"
+    assert contents(tmp_path) == {file.name: b"old"}
+
+
+def test_a_log_that_is_full_is_no_second_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with full_disk():
+        for _ in range(3):
+            assert "This is a defect: ValueError" in crash_log.crash_line(ValueError("x"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files by their names."""
+    found = {}
+    for path in folder.rglob("*"):
+        with suppress(IsADirectoryError):
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
