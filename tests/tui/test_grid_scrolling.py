@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual.widget import Widget
 
 from lenstui.readout.cells import row_labels
 from lenstui.tui.grid.grid import Cursor, Grid
@@ -136,3 +137,18 @@ async def test_a_cursor_set_before_there_is_a_screen() -> None:
     grid.start(row_labels(3), ["a", "b"], VOCABULARY)
     grid.move_to(Cursor(9, 9))
     assert grid.cursor == Cursor(3, 1)
+
+
+@pytest.mark.parametrize("y", [0, 1, 4, 9])
+async def test_a_vertical_scrollbar_is_the_one_that_textual_lays_out(y: int) -> None:
+    app = Panes()
+    async with app.run_test(size=(60, 14)) as pilot:
+        app.left.scroll_now(0, y)
+        await pilot.pause()
+        bar = app.left.vertical_scrollbar
+        whole = bar.size.region
+        laid_out = [list(line) for line in Widget.render_lines(bar, whole)]
+        assert [list(line) for line in bar.render_lines(whole)] == laid_out
+        part = whole._replace(y=2, height=3)
+        assert [list(line) for line in bar.render_lines(part)] == laid_out[2:5]
+        assert len(laid_out) == whole.height > 5
