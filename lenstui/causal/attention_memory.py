@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from lenstui.causal.maps import Maps
 from lenstui.model.load import Model
 from lenstui.model.memory import free_memory
-from lenstui.support.errors import LensError, is_out_of_memory
+from lenstui.support.errors import LensError, memory_errors
 
 _COPIES = 3  # scores, their softmax in float32, and that in the model's dtype
 
@@ -35,18 +34,8 @@ def check_memory(model: Model, maps: Maps, cols: int) -> None:
         )
 
 
-@contextmanager
-def no_memory(cols: int) -> Iterator[None]:
-    """Say in one line that memory ran out, where it does.
-
-    Raises:
-        LensError: in place of PyTorch's error.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise LensError(
-            f"Memory ran out in a pass over {cols} tokens: shorten the prompt, or leave the sources out."
-        ) from error
+def no_memory(cols: int) -> AbstractContextManager[None]:
+    """Return a context in which it is said in one line that memory ran out, of so many columns, if it does."""
+    return memory_errors(
+        f"Memory ran out in a pass over {cols} tokens: shorten the prompt, or leave the sources out."
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from lenstui.fitting.names import (
 )
 from lenstui.fitting.options import CHECKPOINT_EVERY, HELD_OUT
 from lenstui.support.atomic_file import check_place
-from lenstui.support.errors import LensError, advice, is_out_of_memory, named_line
+from lenstui.support.errors import LensError, advice, memory_errors, named_line
 from lenstui.support.launch import Launch, launched
 from lenstui.support.request import Start
 
@@ -118,7 +118,7 @@ def _begun(given: argparse.Namespace, asked: Start, processes: Processes) -> Fit
         from lenstui.fitting.plan import FitPlan
 
         plan = FitPlan(options, text_documents(given, usual.path), given.held_out or HELD_OUT, given.epochs)
-        with processes.together(), _memory():
+        with processes.together(), memory_errors(_OUT_OF_MEMORY):
             text = read_text(model, plan)
     if given.data is None:
         say(f"The text: {usual.about}. --data names another, best like what the model was trained on.")
@@ -135,24 +135,9 @@ def _begun(given: argparse.Namespace, asked: Start, processes: Processes) -> Fit
         return claimed
 
     claimed = _claimed(chosen, processes)
-    with processes.together(), _memory():
+    with processes.together(), memory_errors(_OUT_OF_MEMORY):
         driver = begun(model, plan, text, claimed, given.checkpoint_every, processes=processes)
     return driver
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    """Say what to do where memory runs out in the block, before the first step.
-
-    Raises:
-        LensError: in place of PyTorch's error.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise LensError(_OUT_OF_MEMORY) from error
 
 
 def _opened(asked: Start, on_stage: Callable[[str], None], processes: Processes) -> Model:
@@ -192,7 +177,7 @@ def _resumed(given: argparse.Namespace, asked: Start, processes: Processes) -> F
         from lenstui.fitting.driver import resumed
 
         claimed = _claimed(partial(claim, lens), processes)
-        with processes.together(), _memory():
+        with processes.together(), memory_errors(_OUT_OF_MEMORY):
             driver = resumed(model, checkpoint, claimed, given.checkpoint_every, processes)
     if driver.remark is not None:
         say(driver.remark)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lenstui.support.printable import printable
@@ -87,6 +89,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out; torch raises several kinds."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
+@contextmanager
+def memory_errors(advice: str) -> Iterator[None]:
+    """Say in one line that memory ran out, where it does within the block.
+
+    Args:
+        advice: the line: what happened, and what to do.
+
+    Raises:
+        LensError: in place of the error of torch or Python.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise LensError(advice) from error
 
 
 def failure(what: str, error: BaseException, out_of_memory: str = "") -> str:
