@@ -35,7 +35,7 @@ def check_memory(model: Model, maps: Maps, cols: int) -> None:
 
 
 def no_memory(cols: int) -> AbstractContextManager[None]:
-    """Return a context in which it is said in one line that memory ran out, of so many columns, if it does."""
+    """Return a context in which one line says that memory ran out for so many columns, where it does."""
     return memory_errors(
         f"Memory ran out in a pass over {cols} tokens: shorten the prompt, or leave the sources out."
     )
