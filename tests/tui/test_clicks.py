@@ -14,6 +14,7 @@ from lenstui.tui.grid.grid import Grid
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.help.menu import Menu
 from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.training.screen import Train
 from tests.tui.pilots.looking import footer, until
 from tests.tui.pilots.still import show, still
@@ -131,3 +132,12 @@ async def test_the_footer_stays_as_it_is_while_its_keys_do(still: LenstuiApp) ->
         assert [*still.screen.query(FooterKey)] == before
         await pilot.press("i")  # the prompt has others
         await until(pilot, lambda: [*still.screen.query(FooterKey)] != before)
+
+
+async def test_a_footer_that_is_gone_is_not_made_again(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 30)) as pilot:
+        await show(pilot)
+        footer = still.screen.query_one(KeyFooter)
+        await footer.remove()
+        await footer.recompose()  # as it was to be, after the next refresh
+        assert not footer.is_attached

@@ -40,7 +40,7 @@ class KeyFooter(Footer):
 
     async def recompose(self) -> None:
         """Show the keys that there are now, unless they are those that are shown: the focus moves often."""
-        if self._wanted != self._shown:
+        if self.is_attached and self._wanted != self._shown:  # its screen may be gone by now
             await super().recompose()
 
     async def on_resize(self, event: events.Resize) -> None:
