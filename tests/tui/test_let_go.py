@@ -11,7 +11,7 @@ from textual.widgets._footer import FooterKey
 
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.help.keys import Keys
-from tests.tui.pilots.looking import footer
+from tests.tui.pilots.looking import footer, said, until
 from tests.tui.pilots.still import show, still
 
 __all__ = ["still"]
@@ -44,3 +44,25 @@ async def test_the_lines_of_a_dialog_are_gone_with_it(still: LenstuiApp) -> None
         await pilot.pause()
         gc.collect()
         assert [kept() for kept in lines if isinstance(kept(), StylesCache)] == []
+
+
+async def test_nothing_is_left_of_notifications(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 40), notifications=True) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        for _ in range(4):
+            still.explore._tell("a line")
+            await until(pilot, lambda: "a line" in said(still) and still.explore.query("Toast"))
+            await pilot.pause()
+        assert len(still.explore.query("ToastHolder")) == 1
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(still.screen, Keys))
+        still.clear_notifications()  # those of the screen below are taken away when it comes back
+        for _ in range(2):
+            await pilot.press("escape")
+            await until(pilot, lambda: still.screen is still.explore)
+            await pilot.pause()
+            await pilot.press("question_mark")
+            await until(pilot, lambda: isinstance(still.screen, Keys))
+        await pilot.pause()
+        assert not still.explore.query("ToastHolder")

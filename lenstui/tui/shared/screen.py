@@ -41,4 +41,14 @@ class AppScreen(Screen[ScreenResultType]):
     def _tell(self, text: str, *, seconds: float = 4) -> None:
         """Notify the user why a key did nothing, or what it found, in place of earlier notifications."""
         self.app.clear_notifications()
+        self.query("ToastHolder").remove()
         self.notify(text, timeout=seconds, markup=False)
+
+    def on_screen_resume(self) -> None:
+        """Remove what is left here of notifications that were taken away meanwhile.
+
+        Textual takes the text away and leaves the widget around it, which would be laid out for ever.
+        """
+        for holder in self.query("ToastHolder"):
+            if holder.is_mounted and not holder.children:
+                holder.remove()
