@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
+from textual import signal
 from textual.app import App
-from textual.signal import Signal
+from textual.dom import DOMNode
 
 if TYPE_CHECKING:
     from lenstui.jobs.evaluation_messages import LensesEvaluated
@@ -14,6 +17,28 @@ if TYPE_CHECKING:
     from lenstui.jobs.messages import LoadFailed, LoadStage, OpenModel
     from lenstui.jobs.published_messages import PublishedStatus
     from lenstui.tui.fitted_cells import FittedCells
+
+
+_What = TypeVar("_What")
+
+
+class Signal(signal.Signal[_What]):
+    """A signal that lets go of subscribers that are gone when another one comes.
+
+    Textual keeps a closed screen, with all that it shows, until the signal is published: some seldom are.
+    """
+
+    def __init__(self, owner: DOMNode, name: str) -> None:
+        super().__init__(owner, name)
+        self._subscribers: WeakSet[DOMNode] = WeakSet()
+
+    def subscribe(self, node: DOMNode, callback: Callable[[_What], Any], immediate: bool = False) -> None:
+        """Have a callback called with what is published, as long as a node is there."""
+        for former in [each for each in self._subscribers if not each.is_running]:
+            self.unsubscribe(former)
+            self._subscribers.discard(former)
+        self._subscribers.add(node)
+        super().subscribe(node, callback, immediate)
 
 
 class Signals:

@@ -11,6 +11,7 @@ from textual.widgets._footer import FooterKey
 
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.help.keys import Keys
+from lenstui.tui.lenses.screen import Lenses
 from tests.tui.pilots.looking import footer, said, until
 from tests.tui.pilots.still import show, still
 
@@ -66,3 +67,21 @@ async def test_nothing_is_left_of_notifications(still: LenstuiApp) -> None:
             await until(pilot, lambda: isinstance(still.screen, Keys))
         await pilot.pause()
         assert not still.explore.query("ToastHolder")
+
+
+async def test_closed_screens_are_gone_though_no_signal_was_published(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        closed = []
+        for _ in range(3):
+            await pilot.press("o")
+            await until(pilot, lambda: isinstance(still.screen, Lenses))
+            closed.append(ref(still.screen))
+            await pilot.press("escape")
+            await until(pilot, lambda: still.screen is still.explore)
+            await pilot.pause()
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        assert [screen() for screen in closed[:-1] if screen() is not None] == []
