@@ -436,7 +436,7 @@ def prompt_set(user: User) -> None:
     user.press("e")
     user.see("(?m)^ file")
     user.press("f", CLEAR, END, CLEAR, ENTER)
-    user.terminal.calm()  # the table has the keys once the file is open; what it showed before may be there yet
+    user.terminal.calm()  # the table takes keys once the file is open
     user.see(r"50 prompts · \d")
     user.press("c", "c", "r", "v", "v", "R", DOWN, DOWN, DOWN, DOWN, DOWN)
     user.terminal.calm()
