@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lenstui.scan.columns import Column, Second, all_columns
 from lenstui.support.atomic_file import is_half_written, replaced
 from lenstui.support.errors import LensError, first_line, unreadable
+from lenstui.support.file_lock import lock
 from lenstui.support.small_file import read_json
 from lenstui.support.version import __version__
 
@@ -256,11 +256,8 @@ def held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise LensError(f"{folder} cannot be made a folder: {error.strerror or error}.") from error
     try:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # of another kind where its disk has no locks: others are not kept out
-            if isinstance(error, BlockingIOError):
-                raise LensError(f"Another scan writes into {folder}: wait until it is over.") from error
+        if not lock(number, otherwise=True):  # where its disk has no locks, others are not kept out
+            raise LensError(f"Another scan writes into {folder}: wait until it is over.")
         for path in folder.iterdir():
             if is_half_written(path):  # the program was killed
                 with suppress(OSError):

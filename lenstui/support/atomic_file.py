@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from lenstui.support.errors import LensError
+from lenstui.support.file_lock import lock
 
 _NAME = 40  # characters of the file's name in the temporary file's name: a name may have 255 bytes
 _MOST_LINKS = 40  # the kernel's own limit
@@ -121,7 +122,7 @@ def _replaced(file: Path, *, private: bool, durable: bool) -> Iterator[IO[bytes]
     try:
         # x: the name must be new, so that no link or file placed there by others is followed or overwritten.
         with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as out:
-            _lock(out.fileno())
+            lock(out.fileno())
             yield out
             out.flush()
             if permissions is not None:
@@ -154,22 +155,9 @@ def _is_left(part: Path) -> bool:
         return False
     try:
         age = time.time() - os.fstat(number).st_mtime
-        return age > _NEW and _lock(number, otherwise=age > _OLD)
+        return age > _NEW and lock(number, otherwise=age > _OLD)
     finally:
         os.close(number)
-
-
-def _lock(number: int, *, otherwise: bool = False) -> bool:
-    """Lock an open file until it is closed; False where another one has it, `otherwise` where none can."""
-    try:
-        import fcntl  # not on Windows
-
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):  # not every file system knows locks
-        return otherwise
-    return True
 
 
 def remove(file: Path) -> None:
@@ -200,7 +188,7 @@ def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
         beside.mkdir(parents=True, exist_ok=True)
         for each in beside.glob(f"{prefix}*"):
             if (number := _opened_folder(each)) is not None:
-                if time.time() - os.fstat(number).st_mtime > _NEW and _lock(number):
+                if time.time() - os.fstat(number).st_mtime > _NEW and lock(number):
                     shutil.rmtree(each, ignore_errors=True)
                 os.close(number)
         folder = tempfile.TemporaryDirectory(prefix=prefix, dir=beside)
@@ -208,7 +196,7 @@ def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
         number = _opened_folder(Path(place))
         try:
             if number is not None:
-                _lock(number)
+                lock(number)
             yield Path(place)
         finally:
             if number is not None:

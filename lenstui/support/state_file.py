@@ -5,7 +5,6 @@ All lenstuis of a user write them, each beside what the others have written mean
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, message_line
+from lenstui.support.file_lock import lock
 from lenstui.support.small_file import read_json
 
 _PATIENCE = 1.0  # seconds; whoever changes a state file needs milliseconds
@@ -37,26 +37,12 @@ def changing(path: Path) -> Iterator[None]:
         yield
         return
     try:
-        _lock(folder)
+        end = time.monotonic() + _PATIENCE
+        while not lock(folder, otherwise=True) and time.monotonic() <= end:
+            time.sleep(_POLL)
         yield
     finally:
         os.close(folder)
-
-
-def _lock(folder: int) -> None:
-    """Lock an open folder until it is closed, or for good reason not."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return
-            time.sleep(_POLL)
-        except OSError:
-            return
-        else:
-            return
 
 
 def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:

@@ -105,7 +105,7 @@ def test_every_line_is_as_wide_as_the_grid_and_columns_align(
     before = 2 if mode is Mode.PLAIN else 1
     for y in range(1 + 2 * depth + 1):
         strip = Strip(frame.line(y))
-        assert sum(cell_len(segment.text) for segment in strip) == width
+        assert sum(cell_len(segment.text) for segment in strip) == strip.cell_length == width
         for i, column in enumerate(shown):
             x = gutter + i * size
             if sum(map(cell_len, strip.text)) != width:

@@ -19,9 +19,9 @@ class KeyFooter(Footer):
     def compose(self) -> ComposeResult:
         """Yield the keys from the left, up to the first one that would be cut off."""
         self.mutate_reactive(Footer.compact)  # keys follow it: now it forgets those that it had before
-        room = self.app.size.width
+        room, wanted = self.app.size.width, self._wanted
         for key in super().compose():
-            self._shown = self._wanted
+            self._shown = wanted
             room -= footer_key_width(key)
             if room < 0:
                 return
