@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lenstui.readout import vocabulary_sums as module
 from lenstui.readout.likeliest import block_maxima, top_tokens
-from lenstui.readout.vocabulary_sums import log_of, vocabulary_sums
+from lenstui.readout.vocabulary_sums import vocabulary_sums
 
 ROWS, COLUMNS, VOCABULARY = 5, 7, 300
 TOKENS = 3
@@ -87,15 +87,6 @@ def test_a_token_that_is_forbidden_counts_where_it_is_allowed_in_the_final_row(p
     assert torch.allclose(found["cross"].double(), wanted, atol=1e-5)
     assert found["total"].isfinite().all()
     assert found["mixed"].isfinite().all()
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_logarithms_of_either_library(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
-    x = torch.logspace(-35, 0, 1000)
-    out = torch.empty_like(x)
-    assert log_of(x, out) is out
-    assert torch.allclose(out.double(), x.double().log(), rtol=1e-6, atol=1e-7)
 
 
 def test_many_small_terms_beside_a_large_one_are_not_lost() -> None:
