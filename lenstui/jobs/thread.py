@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lenstui.support.errors import is_panic
+from lenstui.support.memory import hand_back
 from lenstui.support.stopping import stop_when
 
 POST_EVERY = 0.1  # seconds between two messages about the progress of a job
+_REST = 2.0  # seconds without a job after which memory is handed back
 
 Stop = Callable[[], bool]
 """A function that returns whether a job should end now. Jobs call it between two of their steps."""
@@ -69,7 +71,7 @@ class JobThread:
 
     def _run(self) -> None:
         while True:
-            job = self._jobs.get()
+            job = self._next()
             try:
                 if self._step(job):
                     job.serial = next(self._serials)  # behind the others of its priority
@@ -78,6 +80,14 @@ class JobThread:
                 if not (isinstance(error, Exception) or is_panic(error)):
                     raise
                 self._on_error(error)
+
+    def _next(self) -> _Job:
+        """Wait for the next job; where it is long in coming, hand back the memory of those before, once."""
+        try:
+            return self._jobs.get(timeout=_REST)
+        except queue.Empty:
+            hand_back()
+            return self._jobs.get()
 
     def _step(self, job: _Job) -> bool:
         """Do a job, or its next step, and return whether more steps are left.

@@ -6,6 +6,8 @@ import json
 import threading
 from collections.abc import Iterator
 
+import pytest
+
 from lenstui.jobs.thread import JobThread, Stop
 
 LIMIT = 10
@@ -186,3 +188,23 @@ def test_jobs_of_one_priority_take_turns() -> None:
     go.set()
     assert done.wait(LIMIT)
     assert ran == ["fit", "set"] * 3
+
+
+def test_it_hands_memory_back_once_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.jobs.thread._REST", 0.05)
+    handed = threading.Event()
+    order: list[str] = []
+
+    def hand_back() -> None:
+        order.append("handed back")
+        handed.set()
+
+    monkeypatch.setattr("lenstui.jobs.thread.hand_back", hand_back)
+    thread = JobThread(on_error=lambda error: None)
+    for _ in range(2):
+        handed.clear()
+        thread.submit(None, lambda stop: order.append("job"))
+        assert handed.wait(LIMIT)
+    handed.clear()
+    assert not handed.wait(0.2)  # once, however long it rests
+    assert order == ["job", "handed back"] * 2

@@ -1,0 +1,43 @@
+"""Memory that is handed back, as the system counts it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lenstui.support.memory import hand_back
+
+MB = 1 << 20
+
+
+def private() -> int:
+    """The private memory of this process, in bytes."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems decide for themselves")
+def test_pages_that_nothing_is_in_are_handed_back() -> None:
+    """What is freed between blocks that are still used stays with the process, and is not used."""
+    blocks = [np.ones(64 << 10, np.uint8) for _ in range(2048)]
+    used = [blocks[place] for place in range(0, len(blocks), 64)]
+    del blocks
+    before = private()
+    hand_back()
+    assert before - private() > 100 * MB
+    assert all(block.all() for block in used)
+
+
+def test_arrow_takes_the_memory_that_all_others_take() -> None:
+    code = """if True:
+        from lenstui.support.memory import use_one_allocator
+        use_one_allocator()
+        import pyarrow
+        print(pyarrow.default_memory_pool().backend_name)
+    """
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.strip() == "system"
