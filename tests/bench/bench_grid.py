@@ -5,9 +5,11 @@ and with `--growth` for how all of it grows with rows and columns. No model take
 A child process shows two grids of random cells in a pseudo-terminal; this one presses the keys and reads
 what comes back until it has been quiet for a while. The latency is the time to the last byte of the answer;
 on a busy machine look at the processor time of the child instead (on Linux). The floor is what Textual
-itself takes to paint the same lines, ready-made, in the place of both grids. `start` is that of the whole
-child, imports and random cells too; laying out and filling alone are timed in this process, without a
-terminal: all labels and the tile on screen, painted, and then the other tiles, as a reading brings them.
+itself takes to paint the same lines, ready-made, in the place of both grids. Steps that scroll go to and fro,
+over pages that are kept, except for those to columns never seen before, of which every line is drawn.
+`start` is that of the whole child, imports and random cells too; laying out and filling alone are timed in
+this process, without a terminal: all labels and the tile on screen, painted, and then the other tiles, as a
+reading brings them.
 """
 
 from __future__ import annotations
@@ -42,12 +44,14 @@ SYNC_QUERY, SYNC_REPLY = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 STEPS = [
     ("step, sideways", "\x1b[1;5H", "lllhhh", 500),
     ("step, up and down", "\x1b[1;5H", "jjjkkk", 500),
+    ("step to columns never seen before", "\x1b[F", "\x1b[1;2D", None),
     ("step that scrolls sideways", "\x1b[F", "\x1b[1;2D" * 4 + "\x1b[1;2C" * 4, None),
     ("step that scrolls up and down", "\x1b[1;5F", "\x1b[5~\x1b[5~\x1b[6~\x1b[6~", None),
     ("full repaint", "", "x", 40000),
     ("floor: ready-made lines", "f", "xx", None),
 ]
-SCROLLS = STEPS[2][0], STEPS[3][0]
+SCROLLS = STEPS[3][0], STEPS[4][0]
+FIRST_SIGHT = STEPS[2][0]
 
 
 def random_cells(rows: int, columns: int, vocabulary: int, seed: int, k: int = 5) -> Cells:
@@ -364,6 +368,7 @@ def main() -> None:
         rows.append(row(name, answers, "" if name.startswith("floor") else budget))
     floor = work[STEPS[-1][0]]
     ratio = {name: f"work ≤ 1.5 × the floor: {work[name] / floor:.2f}" for name in SCROLLS}
+    ratio[FIRST_SIGHT] = f"{work[FIRST_SIGHT] / floor:.2f} × the floor"
     rows = [[*cells[:-1], ratio.get(str(cells[0]), cells[-1])] for cells in rows]
     terminal.press("\x11")  # Ctrl+Q
     terminal.child.wait(10)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from rich.segment import Segment
 from textual.geometry import Region
+from textual.strip import Strip
 
 from lenstui.readout.scales import Scale
 from lenstui.readout.values import ENTROPY
@@ -16,26 +17,30 @@ from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.room import ColumnLayout, Contents, RowFigures
 from tests.tui.pilots.grid_app import TEXTS, Panes, random_cells
 
+ASIDE, FAR = 40, 1000  # terminal cells that a grid is scrolled sideways, and down to its end
+
 
 def are_as_drawn_anew(grid: Grid) -> bool:
     """Whether the kept lines are those that an empty memory brings about, on screen and beyond it."""
-    places = (grid.scroll_offset.y, 0, grid.max_scroll_y // 2, grid.max_scroll_y)
-    kept = [lines_at(grid, y) for y in places]
-    for y, lines in zip(places, kept, strict=True):
-        grid._lines.clear()
-        if lines_at(grid, y) != lines:
+    x, y = grid.scroll_offset
+    places = [(at, y) for at in (0, x, ASIDE)] + [(x, at) for at in (0, grid.max_scroll_y // 2, FAR)]
+    kept = [lines_at(grid, *place) for place in places]
+    for place, lines in zip(places, kept, strict=True):
+        grid._kept.clear()
+        if lines_at(grid, *place) != lines:
             return False
     return True
 
 
-def lines_at(grid: Grid, y: int) -> list[list[Segment]]:
-    grid.scroll_now(grid.scroll_offset.x, y)
+def lines_at(grid: Grid, x: int, y: int) -> list[list[Segment]]:
+    grid.scroll_now(x, y)
     return [list(line) for line in grid.render_lines(Region(0, 0, *grid.outer_size))]
 
 
 def see_all_rows(grid: Grid) -> None:
-    for y in range(grid.max_scroll_y, -1, -3):
-        lines_at(grid, y)
+    for x in (ASIDE, 0):
+        for y in range(grid.max_scroll_y, -1, -3):
+            lines_at(grid, x, y)
 
 
 def look_at(grid: Grid) -> str:
@@ -60,6 +65,8 @@ CHANGES: dict[str, Callable[[Panes, Grid], object]] = {
     ),
     "folded": lambda app, grid: setattr(grid, "hidden", frozenset(range(2, 6))),
     "cells": lambda app, grid: grid.add(2, random_cells(20, 3, seed=9), TEXTS),
+    "cells out of sight": lambda app, grid: grid.add(12, random_cells(20, 3, seed=9), TEXTS),
+    "cursor and scroll": lambda app, grid: grid.action_page(1, 1),
     "fewer columns": lambda app, grid: grid.resize_to([f"u{i}" for i in range(5)]),
     "another prompt": lambda app, grid: grid.start(("emb", "0"), ("a", "b"), 50),
     "theme": lambda app, grid: setattr(app, "theme", "textual-light"),
@@ -92,43 +99,69 @@ async def test_no_line_is_stale_after_a_resize() -> None:
             assert look_at(app.left).count("\n") == app.left.outer_size.height - 1
 
 
-async def test_a_step_of_the_cursor_draws_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Grid, int]]:
+    """The lines that are drawn, with their grids."""
+    lines: list[tuple[Grid, int]] = []
+    before = Grid._draw
+
+    def draw(grid: Grid, numbers: Sequence[int]) -> Iterator[tuple[int, Strip]]:
+        lines.extend((grid, number) for number in numbers)
+        return before(grid, numbers)
+
+    monkeypatch.setattr(Grid, "_draw", draw)
+    return lines
+
+
+async def test_a_step_of_the_cursor_draws_few_lines(drawn: list[tuple[Grid, int]]) -> None:
     app = Panes()
-    drawn: list[int] = []
     async with app.run_test(size=(100, 14)) as pilot:
         await pilot.pause()
-        before = Grid._draw
-
-        def draw(grid: Grid, lines: Sequence[int]) -> None:
-            drawn.extend(lines)
-            before(grid, lines)
-
-        monkeypatch.setattr(Grid, "_draw", draw)
+        drawn.clear()
         await pilot.press("l")
         await pilot.pause()
-    assert drawn[0] == 0
-    assert len(drawn) == 2  # the header, and the row of the cursor
+        numbers = [number for grid, number in drawn if grid is app.left]
+    assert numbers[0] == 0
+    assert len(numbers) == 2  # the header, and the row of the cursor
 
 
-async def test_rows_that_come_back_into_sight_are_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rows_that_come_back_into_sight_are_not_drawn_again(drawn: list[tuple[Grid, int]]) -> None:
     app = Panes()
-    drawn: list[int] = []
     async with app.run_test(size=(100, 14)) as pilot:
         await pilot.pause()
         see_all_rows(app.left)
-        before = Grid._draw
-
-        def draw(grid: Grid, lines: Sequence[int]) -> None:
-            if grid is app.left:
-                drawn.extend(lines)
-            before(grid, lines)
-
-        monkeypatch.setattr(Grid, "_draw", draw)
+        drawn.clear()
         app.left.scroll_now(0, 6)
         await pilot.pause()
-        assert not drawn
+        assert not [number for grid, number in drawn if grid is app.left]
         row = app.left.cursor.row
         await pilot.press("pageup")
         await pilot.pause()
         assert app.left.cursor.row != row
-    assert len(drawn) == 1  # the row that the cursor came to; the one that it left is not on screen
+        # The row that the cursor came to; the one that it left is not on screen.
+        assert len([number for grid, number in drawn if grid is app.left]) == 1
+
+
+async def test_columns_that_come_back_into_sight_are_not_drawn_again(drawn: list[tuple[Grid, int]]) -> None:
+    app = Panes()
+    async with app.run_test(size=(100, 14)) as pilot:
+        for key in ("shift+right", "shift+right", "shift+left", "shift+left"):
+            await pilot.press(key)
+            await pilot.pause()
+        drawn.clear()
+        for key in ("shift+right", "shift+right"):
+            await pilot.press(key)
+            await pilot.pause()
+    assert len(drawn) == 4  # at each page the header, and the row of the cursor
+
+
+async def test_few_lines_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.tui.grid.grid._MOST_KEPT", 30)
+    app = Panes()
+    async with app.run_test(size=(100, 14)) as pilot:
+        await pilot.pause()
+        for x in range(0, 80, app.left.column_width):
+            lines_at(app.left, x, 0)
+            kept = app.left._kept
+            assert [*kept][-1] == x
+            assert sum(map(len, kept.values())) <= 30 + app.left.outer_size.height

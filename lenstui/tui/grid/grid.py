@@ -69,7 +69,9 @@ class Grid(GridMoves):
     marks: reactive[bool] = reactive(False, init=False)  # whether the cell where a column settles is marked
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
-        self._lines: dict[int, Strip] = {}  # as they were drawn last, wherever they are on screen now
+        # Lines as they were drawn last, by their number, wherever they are on screen now, and by how far the
+        # grid was scrolled sideways then.
+        self._kept: dict[int, dict[int, Strip]] = {}
         self._drawn_for: tuple[object, ...] = ()  # what they depend on that says nothing when it changes
         super().__init__(name=name, id=id, classes=classes)
         self._look_cache: Look | None = None
@@ -158,6 +160,7 @@ class Grid(GridMoves):
         """Draw anew what changes in some columns within the `with` block."""
         before = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         yield
+        self._kept = {x: lines for x, lines in self._kept.items() if x == self.scroll_offset.x}
         after = self._cells.drawn(seen, self.depth, self.column_layout.contents)
         changed = before != after if before.shape == after.shape else np.ones((*after.shape[:2], 1), bool)
         rows, columns = np.nonzero(changed.any(axis=2))
@@ -269,7 +272,7 @@ class Grid(GridMoves):
         super().notify_style_update()
         self._look_cache = self._dim_look_cache = None
         self._filters.clear()
-        self._lines.clear()
+        self._kept.clear()
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
@@ -278,9 +281,9 @@ class Grid(GridMoves):
         if repaint and regions:
             for region in regions:
                 for y in region.line_range:
-                    self._lines.pop(self._line_at(y), None)
+                    self._forget(self._line_at(y))
         elif repaint:
-            self._lines.clear()
+            self._kept.clear()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def _refresh_within(self, bounds: Region, *regions: Region) -> None:
@@ -288,14 +291,25 @@ class Grid(GridMoves):
         scrolled = self.scroll_offset.y if bounds.y >= HEADER else 0
         for region in regions:
             for y in region.line_range:
-                self._lines.pop(y + scrolled, None)
+                self._forget(y + scrolled)
         super()._refresh_within(bounds, *regions)
+
+    def _forget(self, line: int) -> None:
+        """Have a line drawn anew, of whichever columns."""
+        for lines in self._kept.values():
+            lines.pop(line, None)
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        """Scroll sideways: lines that have been drawn are the same once their columns come back."""
+        kept, self._kept = self._kept, {}
+        super().watch_scroll_x(old_value, new_value)
+        self._kept = kept
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scroll up or down: lines that have been drawn are the same at their new places."""
-        kept, self._lines = self._lines, {}
+        kept, self._kept = self._kept, {}
         super().watch_scroll_y(old_value, new_value)
-        self._lines = kept
+        self._kept = kept
 
     def _line_at(self, y: int) -> int:
         """Return the number of a line on screen, counted on an endless screen where nothing is scrolled."""
@@ -307,19 +321,30 @@ class Grid(GridMoves):
         A grid has no border and no padding, which its pane has, and so none of what makes lines of a widget
         in general takes long.
         """
-        drawn_for = self.outer_size, self._view, self.scroll_offset.x, self._line_filters
-        if drawn_for != self._drawn_for or len(self._lines) > _MOST_KEPT:
+        drawn_for = self.outer_size, self._view, self._line_filters
+        if drawn_for != self._drawn_for:
             self._drawn_for = drawn_for
-            self._lines.clear()
+            self._kept.clear()
+        lines = self._lines_here()
         height = self._view.height
         seen = [self._line_at(y) for y in crop.line_range if y < height]
-        if missing := [line for line in seen if line not in self._lines]:
-            self._draw(missing)
-        lines = [self._lines[line] for line in seen]
-        lines += [Strip.blank(self.outer_size.width, self._look.blank)] * (crop.height - len(lines))
+        if missing := [line for line in seen if line not in lines]:
+            lines.update(self._draw(missing))
+        shown = [lines[line] for line in seen]
+        shown += [Strip.blank(self.outer_size.width, self._look.blank)] * (crop.height - len(shown))
         if crop.column_span == (0, self.outer_size.width):
-            return lines
-        return [line.crop(*crop.column_span) for line in lines]
+            return shown
+        return [line.crop(*crop.column_span) for line in shown]
+
+    def _lines_here(self) -> dict[int, Strip]:
+        """Return the lines that are kept of the columns on screen, by number; forget the oldest others."""
+        here = self._kept.pop(self.scroll_offset.x, {})
+        while self._kept and len(here) + sum(map(len, self._kept.values())) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        if len(here) > _MOST_KEPT:
+            here.clear()
+        self._kept[self.scroll_offset.x] = here  # the last is the latest
+        return here
 
     def render_line(self, y: int) -> Strip:
         """Return one line."""
@@ -333,8 +358,12 @@ class Grid(GridMoves):
             self._filters = {asked: self._look.changing(*asked)}
         return self._filters[asked]
 
-    def _draw(self, lines: Sequence[int]) -> None:
-        """Draw lines as the terminal shows them, with the places that a scrollbar at the right covers."""
+    def _draw(self, lines: Sequence[int]) -> Iterator[tuple[int, Strip]]:
+        """Yield lines as the terminal shows them, with the places that a scrollbar at the right covers.
+
+        Args:
+            lines: their numbers, which they are yielded with.
+        """
         frame, blank = self._snapshot(), self._look.blank
         width = self.outer_size.width
         behind = Strip([Segment(" " * (width - frame.width), blank)]) if width > frame.width else None
@@ -344,7 +373,7 @@ class Grid(GridMoves):
             for each in filters:
                 segments = each.apply(segments, ground)
             line = Strip(segments, frame.width)
-            self._lines[number] = line if behind is None else ScrolledLine(line, behind)
+            yield number, line if behind is None else ScrolledLine(line, behind)
 
     def _snapshot(self) -> Frame:
         """Return a snapshot of all that decides how the grid looks.
