@@ -15,6 +15,8 @@ from lenstui.tui.session.history import History, Walk
 from lenstui.tui.shared.hidden import shield, unshield
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lenstui.support.turns import Conversation
 
 
@@ -73,7 +75,7 @@ class PromptBox(TextArea):
             history: the prompts that were read before.
             takes_turns: whether turns among them can be gone back to.
         """
-        self._stand_ins: dict[str, str] = {}
+        self._stand_ins: Mapping[str, str] = {}
         self._walk = Walk(history or History(), takes_turns=takes_turns)
         self._turns = None if isinstance(prompt, str) else prompt
         super().__init__(
@@ -113,8 +115,7 @@ class PromptBox(TextArea):
         return result
 
     def _shielded(self, text: str) -> str:
-        shown, stand_ins = shield(text)
-        self._stand_ins.update(stand_ins)
+        shown, self._stand_ins = shield(text, self._stand_ins)
         return shown
 
     def action_read(self) -> None:
