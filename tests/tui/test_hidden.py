@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from itertools import groupby
 
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App, ComposeResult
 
 from lenstui.support.printable import MOST_MARKS, is_hidden
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.shared.hidden import shield, unshield
+from lenstui.tui.shared.still_input import StillInput
 
 TEXTS = st.text(
     st.one_of(st.characters(), st.sampled_from("\x1b\x00\u202e\u200b\ufe0f␛⣿⣾\n\r\te\u0301\u20dd")),
@@ -36,7 +39,8 @@ def test_nothing_hidden_is_shown_and_nothing_is_lost(text: str) -> None:
 
 @given(st.lists(TEXTS, max_size=5))
 def test_texts_of_one_box_share_their_stand_ins(texts: list[str]) -> None:
-    everything, stand_ins = "", {}
+    everything = ""
+    stand_ins: Mapping[str, str] = {}
     for text in texts:
         shown, stand_ins = shield(text, stand_ins)
         everything += shown
@@ -80,3 +84,20 @@ def test_more_kinds_than_there_are_stand_ins_are_no_failure() -> None:
     shown, stand_ins = shield(text)
     assert not any(map(is_hidden, shown))
     assert shown[-1] == unshield(shown, stand_ins)[-1] == "\ufffd"
+
+
+async def test_a_line_shows_what_is_hidden_in_it_and_has_it_still() -> None:
+    value = "a\x1b]52;c;\x07\u202e\u200b\u3164e" + "\u0301" * 50 + "\nz"
+
+    class Lines(App[None]):
+        def compose(self) -> ComposeResult:
+            yield StillInput(value)
+
+    async with Lines().run_test() as pilot:
+        line = pilot.app.query_one(StillInput)
+        shown = line.render_line(0).text
+        assert shown.startswith("a␛]52;c;␇⣿⣾⣽e" + "\u0301" * MOST_MARKS + "⣼")
+        assert "␊z" in shown
+        await pilot.press("end", "backspace")
+        assert "␊z" not in line.render_line(0).text
+        assert line.value == value[:-1]

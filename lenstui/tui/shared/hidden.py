@@ -43,7 +43,9 @@ def shield(text: str, known: Mapping[str, str] | None = None) -> tuple[str, Mapp
         return shown_as[kind]
 
     # What stands for another character cannot stand for itself.
-    table = {kind: stand_in(kind) for kind in kinds if _is_hidden(kind) or kind in known}
+    table: dict[str, str | int | None] = {
+        kind: stand_in(kind) for kind in kinds if _is_hidden(kind) or kind in known
+    }
     shown = text.translate(str.maketrans(table))
     if any(unicodedata.category(kind) in {"Mn", "Me"} for kind in kinds):
         places = zip(with_marks(text), shown, strict=True)
@@ -53,7 +55,8 @@ def shield(text: str, known: Mapping[str, str] | None = None) -> tuple[str, Mapp
 
 def unshield(shown: str, stand_ins: Mapping[str, str]) -> str:
     """Return the text that `shield` was given, from the text and the stand-ins that it returned."""
-    return shown.translate(str.maketrans(dict(stand_ins)))
+    table: dict[str, str | int | None] = {**stand_ins}
+    return shown.translate(str.maketrans(table))
 
 
 def _stand_ins(taken: set[str]) -> Iterator[str]:
