@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from lenstui.support.turns import Conversation
 
+LONGEST = 1_000_000  # characters that may be pasted at once: each key lays out all of them
+
 
 class PromptBox(TextArea):
     """The text box of the prompt. It shows stand-ins for hidden characters, which are read as they are.
@@ -163,6 +165,16 @@ class PromptBox(TextArea):
 
     def on_paste(self, event: events.Paste) -> None:
         """Put stand-ins for hidden characters into a pasted text, which Textual's handler inserts next."""
+        if len(event.text) > LONGEST:
+            event.prevent_default()
+            self.notify(
+                f"The text has {len(event.text):,} characters, and the prompt takes {LONGEST:,} at once: "
+                "lenstui scan and lenstui eval read whole files.",
+                title="Not pasted",
+                severity="warning",
+                markup=False,
+            )
+            return
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

@@ -8,6 +8,7 @@ from textual.widgets import Input
 
 from lenstui.tui.shared.hidden import shield
 
+LONGEST = 100_000  # characters of a line: each key paints all of them
 ONE_LINE = r"[^\x00-\x1f\x7f-\x9f]*"  # what may be typed where a control character makes no sense
 
 
@@ -29,6 +30,7 @@ class StillInput(Input):
             value,
             placeholder=placeholder,
             restrict=restrict,
+            max_length=LONGEST,
             select_on_focus=select_on_focus,
             id=id,
             compact=True,
