@@ -11,7 +11,11 @@ from lenstui.lens import LensError
 from lenstui.support import crash_log
 from tests.hostile.writers import WRITERS, contents
 from tests.programs.calls import status
+from tests.programs.fake_hub import own_cache
+from tests.programs.lens_hub import LensHub, fill, lens_hub
 from tests.programs.permissions import read_only
+
+__all__ = ["lens_hub", "own_cache"]
 
 REFUSED = "Permission denied."
 
@@ -128,3 +132,24 @@ def test_a_log_that_cannot_be_written_is_no_second_failure(
     with read_only(tmp_path):
         assert crash_log.crash_line(ValueError("x")).endswith("lenstui.log cannot be written.")
     assert contents(tmp_path) == {}
+
+
+def test_a_lens_of_the_hub_that_cannot_be_written(
+    neox_folder: Path,
+    own_cache: None,
+    lens_hub: LensHub,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    named = tmp_path / "Tiny-1.5-Instruct"
+    named.symlink_to(neox_folder)
+    fill(lens_hub, f"acme/{named.name}", 2, 32)
+    cache = tmp_path / "hf"
+    (cache / "hub").mkdir(parents=True)
+    words = ("lenses", "--hub", "--model", named, "--get", "lens_n1000")
+    with read_only(cache):
+        assert status(*words) == 1
+    said = capsys.readouterr().err.splitlines()  # of the list, which keeps small files, and of the lens
+    assert {*said} == {f"lenstui: {cache / 'hub'} cannot be written: set HF_HOME to a folder of your own."}
+    assert contents(cache) == {}
+    assert status(*words) == 0
