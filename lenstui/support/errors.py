@@ -65,11 +65,17 @@ def message_line(message: str) -> str:
 
 
 def _with_short_words(line: str) -> str:
-    """Return a line whose longest words are as short as they must be for it to fit, and still to be read."""
+    """Return a line whose longest words are as short as they must be for it to fit.
+
+    Where it would not fit even so, as it has many words, they stay as long as a third of a line.
+    """
     words = line.split(" ")
-    most = max(map(len, words))
-    while most > _SHORT_WORD and sum(min(len(word), most) + 1 for word in words) - 1 > LONGEST_MESSAGE:
-        most -= 1
+
+    def length(most: int) -> int:
+        return sum(min(len(word), most) + 1 for word in words) - 1
+
+    fits = (most for most in range(LONGEST_MESSAGE, _SHORT_WORD - 1, -1) if length(most) <= LONGEST_MESSAGE)
+    most = next(fits, LONGEST_MESSAGE // 3)
     return " ".join(_ends(word, most, first=1 / 3) for word in words)
 
 

@@ -74,6 +74,13 @@ def test_a_path_keeps_its_beginning_and_the_name_of_the_file() -> None:
     assert two.endswith("a-folder-in-a-folder-11.")
 
 
+def test_what_a_library_says_at_length_leaves_a_path_whole() -> None:
+    path = f"/tmp/{'a-folder/' * 9}lens.pt"
+    said = message_line(f"{path} is damaged: {'this is what PyTorch says ' * 20}: fetch it anew.")
+    assert said.startswith(f"{path} is damaged: this is what")
+    assert said.endswith("PyTorch says : fetch it anew.")
+
+
 @pytest.mark.parametrize(
     "text", ["x" * 10_000_000, "x y " * 2_500_000, "\x1b" * 10_000_000, f"{LENS} " * 100], ids=len
 )
