@@ -87,7 +87,7 @@ OTHERS = {
     "curve": (["lenses", "--curve", f"new{FILE}.pt"], ("text", "csv")),
     "report": (["report", "-o", f"no{FILE}/report.html"], (None,)),
 }
-REFUSED = {"turns refused", "scan where", "train again", "resume", "merge", "report"}
+REFUSED = {"turns refused", "trace turns", "scan where", "train again", "resume", "merge", "report"}
 
 
 def test_other_commands_send_no_escape(
