@@ -44,7 +44,7 @@ def check_place(file: Path, *, special: bool = False) -> None:
             device or a pipe where neither is allowed.
     """
     if special and is_special(file):
-        if not os.access(file, os.W_OK):
+        if not _may_write(file):
             raise LensError(f"{file} may not be written: choose another file.")
         if _is_terminal(file):
             raise LensError(f"{file} is a terminal: leave it out to see results there, or name a file.")
@@ -54,8 +54,13 @@ def check_place(file: Path, *, special: bool = False) -> None:
     for place in (file, target):  # the name as typed first: the message is clearer
         if not place.parent.is_dir():
             raise LensError(f"There is no folder {place.parent} to write {place.name} to.")
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+    if not _may_write(target.parent) or (target.exists() and not _may_write(target)):
         raise LensError(f"{file} may not be written: choose another folder.")
+
+
+def _may_write(path: Path) -> bool:
+    """Return whether this process may write a file or folder, by the rights that opening it asks for."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def check_replaceable(file: Path) -> None:

@@ -29,7 +29,8 @@ _TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
 SHORTER_PROMPT = "Try a shorter prompt."
 SHORTER_BLOCKS = "Try shorter blocks."
 
-LONGEST_MESSAGE = 400  # characters: a sentence or two with some paths in them
+LONGEST_MESSAGE = 300  # characters: a sentence or two with some paths in them
+_SHORT_WORD = 40  # characters; no word of our own has as many
 
 
 def is_debugging() -> bool:
@@ -51,12 +52,46 @@ class NoDeviceError(LensError):
 def message_line(message: str) -> str:
     """Return a message that may quote a file, as one line that is safe to show, of bounded length.
 
-    What makes it too long is left out of its middle, so that its end says what to do.
+    Where it is too long, its longest words give way, which are paths, names and numbers: each keeps its
+    beginning and its end, where the name of a file is. What is too long all the same, as it quotes a text of
+    many words, loses its middle, so that its end says what to do.
     """
-    half = (LONGEST_MESSAGE - 3) // 2
-    # An escape is never shorter than what it stands for: ends are enough.
-    line = printable(message if len(message) <= LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}")
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[:half]} … {line[-half:]}"
+    if len(message) > LONGEST_MESSAGE:  # an escape is never shorter than what it stands for: ends are enough
+        message = _ends(" ".join(_ends(word, LONGEST_MESSAGE) for word in message.split(" ")), 10_000)
+    line = printable(message)
+    if len(line) > LONGEST_MESSAGE:
+        line = _with_short_words(line)
+    return _ends(line, LONGEST_MESSAGE, " … ")
+
+
+def _with_short_words(line: str) -> str:
+    """Return a line whose longest words are as short as they must be for it to fit.
+
+    Where it would not fit even so, as it has many words, they stay as long as a third of a line.
+    """
+    words = line.split(" ")
+
+    def length(most: int) -> int:
+        return sum(min(len(word), most) + 1 for word in words) - 1
+
+    fits = (most for most in range(LONGEST_MESSAGE, _SHORT_WORD - 1, -1) if length(most) <= LONGEST_MESSAGE)
+    most = next(fits, LONGEST_MESSAGE // 3)
+    return " ".join(_ends(word, most, first=1 / 3) for word in words)
+
+
+def _ends(text: str, most: int, gap: str = "…", *, first: float = 1 / 2) -> str:
+    """Return a text of at most so many characters: what is too much is left out of its middle.
+
+    Args:
+        text: any text.
+        most: its greatest length.
+        gap: what stands for what is left out.
+        first: the share of its beginning in what stays.
+    """
+    if len(text) <= most:
+        return text
+    begin = int((most - len(gap)) * first)
+    return f"{text[:begin]}{gap}{text[begin + len(gap) - most :]}"
 
 
 def unreadable(path: Path, error: OSError) -> LensError:

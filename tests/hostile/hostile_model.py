@@ -1,7 +1,9 @@
-"""A model whose tokens, name and chat template would take a terminal over, and a lens of the same kind."""
+"""A model whose tokens, name and chat template would take a terminal over, and a lens and files like it."""
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ HOSTILE = (
 )
 REMARK = "".join(HOSTILE[:7]) + "\u202e\u200b" + HOSTILE[-5]
 NAME = "m\x1b]0;owned\x07\x9b31m\u202e\u200bd"
+# What the name of a file or folder may hold, much of it invisible; the last is a space that is none.
+FILE = "f\x1b]52;c;aGk=\x07\u202e\u200b\u3164e" + "\u0301" * 12 + "\x9b2J\xa0"
 COPIES = 4
 PLAIN = ("<s>", "</s>", "<unk>", "the", "cat", "mat")
 WORDS = (*PLAIN, *(f"{text}{copy}" for copy in range(COPIES) for text in HOSTILE))
@@ -85,3 +89,26 @@ def hostile_lens_in(place: Path) -> Path:
     fit = {"preset": REMARK, "data": [REMARK], REMARK: 1}
     save_lens(TunedLens(torch.zeros(2, 32, 32), torch.zeros(2, 32), remarks=(REMARK,), fit=fit), file)
     return file
+
+
+def hostile_place_in(place: Path) -> Path:
+    """Fill a folder with the model, its lens, a table of prompts, turns and a text, and return it."""
+    hostile_model_in(place)
+    (place / "lenstui" / "lenses").mkdir(parents=True)
+    hostile_lens_in(place / "lenstui" / "lenses")
+    with (place / "prompts.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["prompt", "target", "group", f"x{REMARK}"])
+        lines.writerows(
+            [f"the {text}0 cat", WORDS[9], f"of {HOSTILE[at % 2]}\u202e", "y"]
+            for at, text in enumerate(HOSTILE[:7])
+        )
+    turns = [
+        {"role": "system", "content": PROMPT},
+        {"role": "user", "content": f"the {REMARK}"},
+        {"role": "assistant", "content": f"{HOSTILE[11]} cat {HOSTILE[15]}"},
+    ]
+    (place / "turns.json").write_text(json.dumps(turns))
+    for name in ("text\x1b[2J.txt", f"{FILE}.txt"):
+        (place / name).write_text("\n\n".join([f"{PROMPT} " * 2] * 20))
+    return place

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from lenstui.export.notebook import KeptView, keep
-from lenstui.lens import LensError, TunedLens, save_lens, save_library_folder
-from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
+from lenstui.lens import LensError, TunedLens, save_lens
 from lenstui.support import crash_log
-from lenstui.tui.session.history import History
-from lenstui.tui.session.session import Look, Session
+from tests.hostile.writers import WRITERS, contents
 from tests.programs.calls import status
 
 FULL = "cannot be written: File too large."  # as much as a disk that is full, for the bytes of one file
@@ -32,48 +28,6 @@ def full_disk(most: int = BYTES) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def lens(scale: float) -> TunedLens:
-    return TunedLens(scale * torch.ones(2, 16, 16), torch.ones(2, 16))
-
-
-def history(folder: Path, number: int) -> None:
-    kept = History(folder / "history.json")
-    kept.add(f"prompt {number} " * 50)
-    if kept.trouble is not None:
-        raise LensError(kept.trouble)
-
-
-def session(folder: Path, number: int) -> None:
-    kept = Session(folder / "session.json")
-    kept.keep("a/b", Look(prompt=f"prompt {number} " * 50), named=True)
-    if (trouble := kept.save()) is not None:
-        raise LensError(trouble)
-
-
-def evaluations(folder: Path, number: int) -> None:
-    made = folder / "lens.pt"
-    if not made.exists():
-        save_lens(lens(1), made)
-    found = LastEvaluation("a/b", ("text",), number, datetime(2026, 1, 1, tzinfo=UTC).isoformat(), 1.0)
-    if (trouble := keep_evaluations({made: found})) is not None:
-        raise LensError(trouble)
-
-
-def view(folder: Path, number: int) -> None:
-    now = datetime(2026, 1, 1 + number, tzinfo=UTC)
-    keep(KeptView(now, "readout", "prompt", "text " * 50, "<svg/>", "caption"), folder / "notebook")
-
-
-WRITERS: dict[str, Callable[[Path, int], None]] = {
-    "lens": lambda folder, number: save_lens(lens(number), folder / "lens.pt"),
-    "folder": lambda folder, number: save_library_folder(lens(number), folder / "folder"),
-    "history": history,
-    "session": session,
-    "evaluations": evaluations,
-    "notebook": view,
-}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -119,12 +73,3 @@ def test_a_log_that_is_full_is_no_second_failure(tmp_path: Path, monkeypatch: py
     with full_disk():
         for _ in range(3):
             assert "This is a defect: ValueError" in crash_log.crash_line(ValueError("x"))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files by their names."""
-    found = {}
-    for path in folder.rglob("*"):
-        with suppress(IsADirectoryError):
-            found[str(path.relative_to(folder))] = path.read_bytes()
-    return found

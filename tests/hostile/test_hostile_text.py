@@ -1,4 +1,4 @@
-"""Text that is not ours, in the bytes that a real terminal and a pipe receive: seen, and never obeyed.
+"""Text that is not ours, in the bytes that a pipe or a real terminal gets of commands: seen, never obeyed.
 
 Tokens, names of models, lenses, files and columns, remarks, template output and errors all hold what would
 clear a screen, fill a clipboard, set a title, link elsewhere, turn letters around, or be invisible.
@@ -14,150 +14,17 @@ import pty
 import re
 import resource
 import select
-import unicodedata
-from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lenstui.cli import main
 from lenstui.support.errors import LONGEST_MESSAGE
-from tests.hostile.hostile_model import (
-    HOSTILE,
-    NAME,
-    PROMPT,
-    REMARK,
-    WORDS,
-    hostile_lens_in,
-    hostile_model_in,
-)
+from lenstui.support.printable import MOST_MARKS
+from tests.hostile.hostile_model import FILE, HOSTILE, NAME, PROMPT, REMARK, WORDS
+from tests.hostile.received import acted_on, most_marks
+from tests.programs.calls import status
 from tests.programs.forked import Forked
-from tests.programs.pty_terminal import ENTER, ESC, QUIT, Terminal
-from tests.tiny.folders import llama_in
-
-# All that Textual and the screens send, and nothing else: modes, the cursor, colours, the pointer's shape.
-_MODE = r"\x1b\[\?(?:25|7|1000|1003|1004|1006|1015|1016|1049|2004|2026|2048)[hl]"
-_OWN = re.compile(
-    rf"{_MODE}|\x1b\[\?(?:2026|2048)\$p|\x1b\[>\d+u|\x1b\[<u|\x1b\[\d+;\d+H|\x1b\[[\d;]*m"
-    r"|\x1b\]22;(?:default|pointer|text)\x07|\x1b\[[JK]|\r"
-)
-SHOWN = r"\x1b]0;owned\x07"
-
-
-def acted_on(text: str) -> list[str]:
-    """What a terminal would act on, show elsewhere, or not show; a newline is none."""
-    kinds = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-    fillers = "\u034f\u115f\u1160\u3164\uffa0\u2800\ufe0e\ufe0f"
-    return [c for c in text if c != "\n" and (unicodedata.category(c) in kinds or c in fillers)]
-
-
-def most_marks(text: str) -> int:
-    """The most combining marks on one letter."""
-    runs = groupby(text, lambda c: unicodedata.category(c) in {"Mn", "Me"})
-    return max((sum(1 for _ in run) for is_mark, run in runs if is_mark), default=0)
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the model, a lens, a table of prompts and a text."""
-    place = tmp_path_factory.mktemp("hostile")
-    hostile_model_in(place)
-    (place / "lenstui" / "lenses").mkdir(parents=True)
-    hostile_lens_in(place / "lenstui" / "lenses")
-    with (place / "prompts.csv").open("w", newline="") as file:
-        lines = csv.writer(file)
-        lines.writerow(["prompt", "target", "group", f"x{REMARK}"])
-        lines.writerows(
-            [f"the {text}0 cat", WORDS[9], f"of {HOSTILE[at % 2]}\u202e", "y"]
-            for at, text in enumerate(HOSTILE[:7])
-        )
-    (place / "text\x1b[2J.txt").write_text("\n\n".join([f"{PROMPT} " * 2] * 20))
-    return place
-
-
-@pytest.fixture
-def started(programs: Forked, place: Path) -> Iterator[Callable[..., Terminal]]:
-    programs.imports("lenstui.tui.app")
-    terminals: list[Terminal] = []
-
-    def start(*words: str) -> Terminal:
-        (lens,) = (place / "lenstui" / "lenses").iterdir()
-        own = ["--model", str(place / NAME), "--lens", str(lens)]
-        terminals.append(Terminal(programs, [*words, *own], place, width=120, height=40))
-        return terminals[-1]
-
-    yield start
-    for terminal in terminals:
-        terminal.kill()
-
-
-def visited(terminal: Terminal, *way: tuple[str, str]) -> str:
-    """Press keys, wait for what each brings on the screen, and quit; all that the terminal received."""
-    terminal.until("wiring ok")
-    everything = b""
-    for key, brings in way:
-        everything += terminal.received
-        terminal.press(key)
-        terminal.until(brings)
-    everything += terminal.received
-    terminal.press(QUIT)
-    assert terminal.end() == 0
-    return (everything + terminal.received).decode("utf-8", errors="strict")
-
-
-def test_no_screen_obeys_a_text(started: Callable[..., Terminal], place: Path) -> None:
-    received = visited(
-        started(PROMPT),
-        (f"j{ENTER}", "rank token"),
-        (ESC, "settles at"),
-        ("o", "card: l"),
-        (ESC, "settles at"),
-        ("w", "why"),
-        (ESC, "settles at"),
-        ("m", "esc closes"),
-        (ESC, "settles at"),
-        ("e", "or type a file"),
-        (f"{place / 'prompts.csv'}{ENTER}", "7 prompts"),
-        (ESC, "settles at"),
-        ("x", "enter exports"),
-    )
-    assert SHOWN in received
-    rest = _OWN.sub("", received)
-    assert acted_on(rest) == []
-
-
-def test_what_a_template_refuses_is_shown_and_not_obeyed(started: Callable[..., Terminal]) -> None:
-    received = visited(started("--chat", f"refuse {PROMPT}"), ("", "not read"))
-    assert r"\x1b]52;c;aGk=\x07" in received  # of the refusal: in the box ESC is a picture
-    assert acted_on(_OWN.sub("", received)) == []
-
-
-def test_what_a_library_prints_itself_is_not_on_the_screen(
-    programs: Forked, byte_tokenizer: Any, tmp_path: Path
-) -> None:
-    """A tokenizer in Rust says on descriptor 2 that a pattern of its own tried too many ways."""
-    folder = llama_in(tmp_path / "model", byte_tokenizer)
-    content = json.loads((folder / "tokenizer.json").read_text())
-    pattern = {
-        "type": "Split",
-        "pattern": {"Regex": "(?:q1|q1q1)+$"},
-        "behavior": "Isolated",
-        "invert": False,
-    }
-    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [pattern, content["pre_tokenizer"]]}
-    (folder / "tokenizer.json").write_text(json.dumps(content))
-    programs.imports("lenstui.tui.app")
-    terminal = Terminal(programs, [f"{'q1' * 60}x", "--model", str(folder)], tmp_path)
-    try:
-        received = visited(terminal, ("", "gives up"))
-    finally:
-        terminal.kill()
-    assert "panicked" not in received
-
-
-# ── the command line ─────────────────────────────────────────────────────────────────────────────────────
 
 COMMANDS = {
     "read": (["read", "-p", PROMPT, "--pin", WORDS[6], "--chat"], ("table", "md", "html", "json", "csv")),
@@ -198,6 +65,57 @@ def test_a_pipe_gets_no_escape_and_json_the_very_text(
             assert PROMPT in content["prompt"]
 
 
+TURNS = ["--turns", "turns.json"]
+TEXTS = ["--data", f"{FILE}.txt"]
+OTHERS = {
+    "turns": (["read", *TURNS], ("table", "md", "html", "csv")),
+    "turns refused": (["read", "--turns", json.dumps([{"role": REMARK, "content": "refuse"}])], ("table",)),
+    "why turns": (["why", *TURNS], ("table", "md", "html")),
+    "trace": (["trace", PROMPT, "the cat", "--metric", "logprob"], ("table", "md", "csv")),
+    "trace turns": (["trace", *TURNS, "--noise", "1-3", "--metric", "logprob"], ("table", "md", "csv")),
+    "eval": (["eval", *TEXTS, "--seq-len", "16"], ("table", "csv")),
+    "eval words": (["eval", "--words", "words.jsonl"], ("table", "json")),
+    "scan": (["scan", f"scan{FILE}", *TEXTS, "--seq-len", "16"], (None,)),
+    "scanned": (["scan", f"scan{FILE}", "--where", "next_rank > 0"], ("table", "md", "csv")),
+    "scan where": (["scan", f"scan{FILE}", "--where", f"{REMARK} > 0"], (None,)),
+    "train": (["train", *TEXTS, "--steps", "2", "--save", f"new{FILE}.pt"], (None,)),
+    "train again": (["train", *TEXTS, "--steps", "2", "--save", f"no{FILE}/new{FILE}.pt"], (None,)),
+    "resume": (["train", "--resume", f"none{FILE}"], (None,)),
+    "lenses": (["lenses"], ("text", "json")),
+    "convert": (["convert", f"new{FILE}.pt", f"folder{FILE}/"], (None,)),
+    "merge": (["convert", "--merge", f"new{FILE}.pt", f"new{FILE}.pt", f"merged{FILE}.pt"], (None,)),
+    "curve": (["lenses", "--curve", f"new{FILE}.pt"], ("text", "csv")),
+    "report": (["report", "-o", f"no{FILE}/report.html"], (None,)),
+}
+REFUSED = {"turns refused", "trace turns", "scan where", "train again", "resume", "merge", "report"}
+
+
+def test_other_commands_send_no_escape(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, as some take what others have written."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("XDG_DATA_HOME", str(place))
+    (place / "words.jsonl").write_text(json.dumps({"prompt": PROMPT, "intermediates": [WORDS[9]]}))
+    (lens,) = (place / "lenstui" / "lenses").iterdir()
+    for name, (command, forms) in OTHERS.items():
+        takes_model = command[0] in {"read", "why", "trace", "eval", "train"} or name == "scan"
+        takes_lens = takes_model and command[0] not in {"trace", "train"}
+        own = ["--model", str(place / NAME)] if takes_model and name != "resume" else []
+        own += ["--lens", str(lens)] if takes_lens else []
+        for form in forms:
+            given = status(*command, *own, *([] if form is None else ["--format", form]))
+            out, err = capsys.readouterr()
+            assert given == (name in REFUSED), f"{name}: {err}"
+            assert out or err, name
+            assert "defect" not in err, name
+            for said in (
+                (err,) if form in {"csv", "json"} else (out, err)
+            ):  # a table of data has texts as they are
+                assert acted_on(said) == [], f"{name}, {form}: {said!r}"
+                assert most_marks(said) <= MOST_MARKS + 1, f"{name}, {form}"
+
+
 def test_errors_quote_on_one_line(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +131,7 @@ def test_errors_quote_on_one_line(
     (place / "long.json").write_text(json.dumps([{"role": long, "content": long}]))
     (place / "long.txt").write_text(long)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for words, status in (
+    for words, expected in (
         (["read", "-p", f"refuse {PROMPT * 1000}", "--chat", *model], 1),
         (["read", "-p", "the \udcff", *model], 2),
         (["read", "-p", "the", "--pin", "\udcff", *model], 1),
@@ -233,7 +151,7 @@ def test_errors_quote_on_one_line(
         except SystemExit as leaving:
             given = int(leaving.code or 0)
         said = capsys.readouterr().err
-        assert given == status, said
+        assert given == expected, said
         assert "defect" not in said
         assert acted_on(said) == []
         assert said.count("\n") == 1

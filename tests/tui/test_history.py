@@ -36,6 +36,13 @@ def test_it_is_kept_newest_last_and_none_twice_in_a_row(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_what_no_history_keeps_is_passed_over(path: Path) -> None:
+    turns = {"turns": [{"role": "user", "content": "x" * 10_000_000}]}
+    path.parent.mkdir()
+    path.write_text(json.dumps({"version": 1, "prompts": ["one", "x" * 10_000_000, turns, "two"]}))
+    assert History(path).prompts == ("one", "two")
+
+
 def test_programs_share_it(path: Path) -> None:
     here, there = History(path), History(path)
     here.add("mine")

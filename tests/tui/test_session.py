@@ -18,6 +18,7 @@ from lenstui.support.settings import Settings
 from lenstui.tui.app import FIRST_PROMPT
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.grid.grid import Cursor
+from lenstui.tui.session.fit_texts import LastText
 from lenstui.tui.session.session import Look, Session, depth_of
 from tests.tui.pilots.looking import until
 from tests.tui.pilots.session_pilot import begun, read
@@ -204,3 +205,8 @@ async def test_a_wild_look_is_put_back_as_far_as_it_goes() -> None:
         assert app.explore.panes.cursor == Cursor(6, 7)
         assert app.explore.panes.value_index == 0
     assert depth_of(look) is None
+
+
+def test_texts_of_ten_megabytes_are_passed_over() -> None:
+    assert Look.read({"prompt": "x" * 10_000_000, "row": 3}) == Look(row=3)
+    assert LastText.read({"data": "x" * 10_000_000, "column": ""}) == LastText()

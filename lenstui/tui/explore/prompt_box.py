@@ -15,7 +15,11 @@ from lenstui.tui.session.history import History, Walk
 from lenstui.tui.shared.hidden import shield, unshield
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lenstui.support.turns import Conversation
+
+LONGEST = 1_000_000  # characters that may be pasted at once: each key lays out all of them
 
 
 class PromptBox(TextArea):
@@ -73,7 +77,7 @@ class PromptBox(TextArea):
             history: the prompts that were read before.
             takes_turns: whether turns among them can be gone back to.
         """
-        self._stand_ins: dict[str, str] = {}
+        self._stand_ins: Mapping[str, str] = {}
         self._walk = Walk(history or History(), takes_turns=takes_turns)
         self._turns = None if isinstance(prompt, str) else prompt
         super().__init__(
@@ -113,8 +117,7 @@ class PromptBox(TextArea):
         return result
 
     def _shielded(self, text: str) -> str:
-        shown, stand_ins = shield(text)
-        self._stand_ins.update(stand_ins)
+        shown, self._stand_ins = shield(text, self._stand_ins)
         return shown
 
     def action_read(self) -> None:
@@ -162,6 +165,16 @@ class PromptBox(TextArea):
 
     def on_paste(self, event: events.Paste) -> None:
         """Put stand-ins for hidden characters into a pasted text, which Textual's handler inserts next."""
+        if len(event.text) > LONGEST:
+            event.prevent_default()
+            self.notify(
+                f"The text has {len(event.text):,} characters, and the prompt takes {LONGEST:,} at once: "
+                "lenstui scan and lenstui eval read whole files.",
+                title="Not pasted",
+                severity="warning",
+                markup=False,
+            )
+            return
         event.text = self._shielded(event.text.replace("\r\n", "\n").replace("\r", "\n"))
 
 

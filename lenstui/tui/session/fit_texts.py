@@ -11,6 +11,7 @@ from lenstui.support.typed_path import expanded
 from lenstui.tui.session.model_key import model_key
 
 MOST = 100  # models whose texts are kept
+LONGEST = 50_000  # characters of the names of a text's files, as they may stand in a line to type into
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class LastText:
         if not isinstance(found, dict):
             return cls()
         data, column = found.get("data"), found.get("column")
-        return cls(data, column) if isinstance(data, str) and isinstance(column, str) else cls()
+        if not isinstance(data, str) or not isinstance(column, str) or len(data) + len(column) > LONGEST:
+            return cls()
+        return cls(data, column)
 
 
 class FitTexts:

@@ -42,7 +42,7 @@ class History:
 
     def add(self, prompt: str | Conversation) -> None:
         """Keep a prompt that was read, beside those that other programs have added meanwhile."""
-        text = prompt if isinstance(prompt, str) else prompt.text
+        text = _text(prompt)
         if not text or len(text) > LONGEST:
             return
         with nullcontext() if self._path is None else changing(self._path):
@@ -65,10 +65,14 @@ class History:
         if not isinstance(prompts, list):
             return ()
         read = (each if isinstance(each, str) else _turns(each) for each in prompts)
-        return tuple(prompt for prompt in read if prompt)[-MOST:]
+        return tuple(prompt for prompt in read if prompt and len(_text(prompt)) <= LONGEST)[-MOST:]
 
     def _note(self, trouble: str | None) -> None:
         self.trouble = self.trouble or trouble
+
+
+def _text(prompt: str | Conversation) -> str:
+    return prompt if isinstance(prompt, str) else prompt.text
 
 
 def _turns(plain: object) -> Conversation | None:

@@ -81,6 +81,8 @@ class Look:
             for field in fields(cls)
             if type(found.get(field.name)) is type(getattr(default, field.name))
         }
+        if len(kept.get("prompt", "")) > LONGEST:  # which no session writes
+            del kept["prompt"]
         return cls(**kept)
 
     def again(self, model: str, revision: str | None) -> Again:
