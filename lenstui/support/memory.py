@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
+
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
-def use_one_allocator() -> None:
-    """Have Arrow take its memory from where all other memory comes from, if it is not imported yet.
+def keep_together() -> None:
+    """Have all threads, and Arrow where it is not imported yet, take their memory from one place.
 
-    Its own allocator keeps tens of MB that nothing is in, and no call gives them back.
+    Else each thread has a place of its own, whose free memory no other thread uses, and Arrow has one that
+    keeps tens of MB which no call gives back.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if (set_option := _of_glibc("mallopt")) is not None:
+        set_option(_ARENA_MAX, 1)
 
 
 def hand_back() -> None:
-    """Hand pages that nothing is in back to the system, which takes a few milliseconds.
+    """Hand pages that nothing is in back to the system, which takes a few milliseconds."""
+    if (trim := _of_glibc("malloc_trim")) is not None:
+        trim(0)
 
-    The GNU C library keeps what a thread has freed for that thread, tens of MB for each that has worked on a
-    model. Other C libraries decide for themselves.
-    """
-    if sys.platform == "linux":
-        import ctypes
 
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+@cache
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """Return a function of the GNU C library; None where another one is in use, which decides for itself."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # not on every system
+
+    return getattr(ctypes.CDLL(None), name, None)

@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.theme import Theme, ThemeProvider
 
 from lenstui.support import paths
-from lenstui.support.memory import use_one_allocator
+from lenstui.support.memory import keep_together
 from lenstui.support.printable import printable
 from lenstui.support.settings import Settings, trouble
 from lenstui.tui import keymap
@@ -439,5 +439,5 @@ def run(
     app.show_theme(theme or session.theme(settings))
     app.type_first(typed)
     gc.set_threshold(*COLLECT)
-    use_one_allocator()
+    keep_together()
     Ending(app).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -34,10 +35,41 @@ def test_pages_that_nothing_is_in_are_handed_back() -> None:
 
 def test_arrow_takes_the_memory_that_all_others_take() -> None:
     code = """if True:
-        from lenstui.support.memory import use_one_allocator
-        use_one_allocator()
+        from lenstui.support.memory import keep_together
+        keep_together()
         import pyarrow
         print(pyarrow.default_memory_pool().backend_name)
     """
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert shown.stdout.strip() == "system"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries decide for themselves")
+def test_threads_take_their_memory_from_one_place() -> None:
+    """What a thread has freed is used by the next ones: 64 MB of address space for each of them is not."""
+    code = """if True:
+        import sys, threading
+        from pathlib import Path
+        from lenstui.support.memory import keep_together
+        if sys.argv[1] == "together":
+            keep_together()
+        def reserved():
+            return int(Path("/proc/self/statm").read_text().split()[0])
+        done, everyone = threading.Event(), threading.Barrier(5)
+        def work():
+            bytearray(100_000)
+            everyone.wait()
+            done.wait()
+        before = reserved()
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        everyone.wait()
+        print((reserved() - before) // (64 << 8))  # of 4 kB each
+        done.set()
+    """
+    arenas = [
+        int(subprocess.run([sys.executable, "-c", code, how], check=True, capture_output=True).stdout)
+        for how in ("apart", "together")
+    ]
+    assert arenas[1] == 0 < arenas[0]
