@@ -80,6 +80,8 @@ class LenstuiApp(TypeAheadApp):
         scrollbar-background-active: $surface;
         scrollbar-corner-color: $surface;
     }
+    /* Where there is no room for a character, Textual fails to fold the words of these. */
+    OptionList, TextArea { min-width: 8; }
     """
     ENABLE_COMMAND_PALETTE = True
     theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew

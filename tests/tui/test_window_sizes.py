@@ -8,6 +8,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.events import Resize
 from textual.geometry import Size
+from textual.widgets import OptionList
 from textual_fspicker.parts import DirectoryNavigation
 
 from lenstui.tui.app import LenstuiApp
@@ -29,10 +30,11 @@ async def test_a_size_that_is_the_windows_no_more_is_not_taken(still: LenstuiApp
 
 
 class Lines(App[None]):
-    CSS = "LineList { height: auto; width: 1fr; }"
+    CSS = LenstuiApp.CSS + "OptionList { height: auto; width: 1fr; }"
 
     def compose(self) -> ComposeResult:
         yield LineList("one", "two")
+        yield OptionList("three")  # as Textual's own palette has them
 
 
 async def test_a_page_of_a_list_that_has_no_room_is_nothing() -> None:

@@ -34,7 +34,6 @@ class PromptBox(TextArea):
     PromptBox {
         height: auto;
         max-height: 6;
-        min-width: 8;  /* Textual fails to lay out the placeholder where there is no room for a character */
         border: round $border-blurred;
         background: $background;
         padding: 0 1;

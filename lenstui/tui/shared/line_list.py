@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from textual.widgets import OptionList
 
-LEAST_WIDTH = 8  # columns: where there is no room for a character, Textual fails to fold a word
-
 
 class LineList(OptionList):
     """A list of lines, one of which is highlighted.
@@ -13,10 +11,6 @@ class LineList(OptionList):
     Textual looks for the line that is a page away among those that it has laid out, and fails where there was
     no room to lay out any: the keys of a list are pressed in a window of a few lines, too.
     """
-
-    def on_mount(self) -> None:
-        """Be laid out in a few columns at least, of which a narrow window shows what it has room for."""
-        self.styles.min_width = LEAST_WIDTH
 
     def action_page_up(self) -> None:
         """Move the highlight up by a page, where the list has room."""
