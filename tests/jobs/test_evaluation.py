@@ -22,7 +22,7 @@ from lenstui.jobs.evaluation_messages import (
     EvaluationGrown,
     LensesEvaluated,
 )
-from lenstui.jobs.thread import JobThread
+from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens import TunedLens, evaluate, load, open_lens, save_lens
 from lenstui.lens.last_evaluation import last_evaluations
 from lenstui.opening.opened import Opened
@@ -132,11 +132,13 @@ def test_one_that_is_stopped_before_it_begins_says_so(two_models: Sides, text: s
     thread, heard = JobThread(on_error=lambda error: None), queue.Queue[Message]()
     jobs: Any = SimpleNamespace(sides=two_models)
     service = EvaluationService(heard.put, thread, thread, jobs)
-    asked = EvaluationAsked(
-        service.offered[0], service.offered[0].own, Documents((text,)), BlockSize(200, BLOCK)
-    )
-    go = threading.Event()
-    thread.submit("load", lambda stop: None if go.wait(60) else None)
+    offered, go = service.offered[0], threading.Event()
+    asked = EvaluationAsked(offered, offered.own, Documents((text,)), BlockSize(200, BLOCK))
+
+    def hold(stop: Stop) -> None:
+        go.wait(60)
+
+    thread.submit("load", hold)
     service.evaluate(1, asked, Start(), heard.put)
     service.stop()
     go.set()
