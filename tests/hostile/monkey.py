@@ -49,6 +49,7 @@ WILD = (
 )
 ROOMY = ((200, 50), (120, 40), (80, 24))
 SIZES = (*ROOMY, *ROOMY, (40, 12), (20, 5), (3, 2), (1, 1), (300, 4), (4, 90))
+PATIENCE = 2 * LIMIT  # seconds for all that was sent before: a key in a prompt of many pages takes its time
 SETTLES = 0.15  # seconds after which Esc is a key of its own, and begins no sequence
 
 WAYS = (
@@ -124,7 +125,7 @@ class Monkey:
         elif kind == "paste":
             text = pick.choice(("word ", "a\nb\t", "中é", "\x1b[31m"))
             # Textual takes an escape sequence in a paste for keys: thousands would be acted on for minutes.
-            text *= pick.choice((1, 40, 1 if "\x1b" in text else 5000))
+            text *= pick.choice((1, 40, 1 if "\x1b" in text else 1000))
             self._send(terminal, kind, f"\x1b[200~{text}\x1b[201~")
         elif kind == "resize":
             self._resize(terminal, *pick.choice(SIZES))
@@ -152,10 +153,12 @@ class Monkey:
         It may end instead, where that was asked for before.
         """
         self._resize(terminal, 120, 40)
-        end, key = time.monotonic() + LIMIT, "\x1b"
+        end, key = time.monotonic() + PATIENCE, "\x1b"
         while terminal.status() is None and not (key == "?" and "keys" in seen(terminal.text)):
             assert time.monotonic() < end, f"it does not answer to {key!r}:\n{terminal.text}"
-            key = "?" if is_home(terminal.text) else "\x1b"
+            key = (
+                "?" if key == "\x1b" and is_home(terminal.text) else "\x1b"
+            )  # from the prompt, Esc goes first
             self._send(terminal, "way", key)
             _wait(terminal, 4 * SETTLES)
         self.seen.update(seen(terminal.text))
