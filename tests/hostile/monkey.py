@@ -156,9 +156,8 @@ class Monkey:
         end, key = time.monotonic() + PATIENCE, "\x1b"
         while terminal.status() is None and not (key == "?" and "keys" in seen(terminal.text)):
             assert time.monotonic() < end, f"it does not answer to {key!r}:\n{terminal.text}"
-            key = (
-                "?" if key == "\x1b" and is_home(terminal.text) else "\x1b"
-            )  # from the prompt, Esc goes first
+            is_due = key == "\x1b" and is_home(terminal.text)  # behind Esc, which leaves the prompt
+            key = "?" if is_due else "\x1b"
             self._send(terminal, "way", key)
             _wait(terminal, 4 * SETTLES)
         self.seen.update(seen(terminal.text))
