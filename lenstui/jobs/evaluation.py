@@ -120,7 +120,7 @@ class EvaluationService:
             with reporting(fail, "Evaluating failed", SHORTER_BLOCKS):
                 yield from self._evaluate(number, asked, start, post, stop)
 
-        self._thread.submit(_KIND, steps, priority=_PRIORITY)
+        self._thread.submit(_KIND, steps, priority=_PRIORITY, answers=True)
 
     def stop(self) -> None:
         """End the evaluation under way; what was measured is posted, and kept."""

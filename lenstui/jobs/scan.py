@@ -88,7 +88,7 @@ class ScanService:
             with reporting(fail, "Scanning failed", SHORTER_BLOCKS):
                 yield from self._scan(number, asked, post, stop, kept)
 
-        self._thread.submit(_SCAN, steps, priority=_PRIORITY)
+        self._thread.submit(_SCAN, steps, priority=_PRIORITY, answers=True)
 
     def stop(self) -> None:
         """End the scan under way; the blocks that are whole are kept."""

@@ -31,6 +31,7 @@ class _Job:
     priority: int
     serial: int
     work: Work = field(compare=False)
+    answers: bool = field(compare=False, default=False)
     steps: Iterator[None] | None = field(compare=False, default=None)
     stopped: threading.Event = field(compare=False, default_factory=threading.Event)
 
@@ -51,16 +52,18 @@ class JobThread:
         self._thread = threading.Thread(target=self._run, name="lenstui-jobs", daemon=True)
         self._lock = threading.Lock()
 
-    def submit(self, kind: str | None, work: Work, *, priority: int = 0) -> None:
+    def submit(self, kind: str | None, work: Work, *, priority: int = 0, answers: bool = False) -> None:
         """Queue a job.
 
         Args:
             kind: a newer job of the same kind stops this one; with None nothing does.
             work: the job.
             priority: a lower number goes first.
+            answers: whether somebody waits to hear how it ended: it begins even where it is stopped before,
+                and says so itself.
         """
         with self._lock:
-            job = _Job(priority, next(self._serials), work)
+            job = _Job(priority, next(self._serials), work, answers)
             if kind is not None:
                 if kind in self._newest:
                     self._newest[kind].stopped.set()
@@ -96,7 +99,7 @@ class JobThread:
         """
         stop_when(job.stopped.is_set)
         if job.steps is None:
-            if job.stopped.is_set():
+            if job.stopped.is_set() and not job.answers:
                 return False
             job.steps = job.work(job.stopped.is_set)
         if job.steps is None:

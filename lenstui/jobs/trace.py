@@ -99,7 +99,7 @@ class TraceService:
             with reporting(fail, "Tracing failed", SHORTER_PROMPT):
                 yield from self._trace(number, asked, start, post, stop)
 
-        self._thread.submit(_KIND, steps, priority=_PRIORITY)
+        self._thread.submit(_KIND, steps, priority=_PRIORITY, answers=True)
 
     def stop(self) -> None:
         """End the trace under way after the pass that is being done; what it has found is posted."""

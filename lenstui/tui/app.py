@@ -81,6 +81,8 @@ class LenstuiApp(TypeAheadApp):
         scrollbar-background-active: $surface;
         scrollbar-corner-color: $surface;
     }
+    /* Where there is no room for a character, Textual fails to fold the words of these. */
+    OptionList, TextArea { min-width: 8; }
     """
     ENABLE_COMMAND_PALETTE = True
     theme = Reactive(next(iter(THEMES)))  # one that is set later has all styles made anew
@@ -306,12 +308,14 @@ class LenstuiApp(TypeAheadApp):
         self.push_screen(late("Keys")(keys))
 
     def action_command_palette(self) -> None:
-        """Show the command palette, to find an action by its name."""
+        """Show the command palette, to find an action by its name; Ctrl+P does nothing where it is there."""
         from lenstui.tui.help.palette import provider_of  # the first paint can do without
 
+        palette = late("Palette")
+        if any(isinstance(screen, palette) for screen in self.screen_stack):
+            return
         provider = provider_of(self._commands(self.screen))
-        palette = late("Palette")([provider], placeholder="Search for actions…", id="--command-palette")
-        self.push_screen(palette)
+        self.push_screen(palette([provider], placeholder="Search for actions…", id="--command-palette"))
 
     def search_themes(self) -> None:
         """Show a palette of themes, to find one by its name."""

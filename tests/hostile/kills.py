@@ -9,7 +9,6 @@ takes away what the killed ones left. Half of the kills wait until a file is hal
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
@@ -28,6 +27,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from tests.hostile.long_run import parser
 from tests.programs.forked import PATIENCE, Forked, Program, forked
 from tests.programs.pty_terminal import Terminal
 
@@ -226,8 +226,6 @@ def _fit(place: Place, *method: object) -> Work:
         matrices = (
             [*fitted.matrices.values()] if isinstance(fitted, JacobianLens) else [fitted.weight, fitted.bias]
         )
-        jacobians = isinstance(fitted, JacobianLens)
-        matrices = [*fitted.matrices.values()] if jacobians else [fitted.weight, fitted.bias]
         matrices = [matrix.clone() for matrix in matrices]  # the file is mapped, and goes
         undisturbed.append(matrices)
         assert all(one.equal(other) for one, other in zip(undisturbed[0], matrices, strict=True))
@@ -446,25 +444,21 @@ def kill_kind(kind: str, programs: Forked, model: Path, folder: Path, kills: int
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", default=",".join(KINDS))
-    given = parser.parse_args()
+    words = parser(__doc__)
+    words.add_argument("--kills", type=int, default=100)
+    words.add_argument("--kind", default=",".join(KINDS))
+    given = words.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "programs").mkdir()
         with forked(folder / "programs") as programs:
             programs.imports("lenstui.tui.app", "lenstui.tui.explore.parts")
-            programs.warm("read", "x", "--model", given.model.resolve(), "--format", "csv")
+            programs.warm("read", "x", "--model", given.model, "--format", "csv")
             for kind in given.kind.split(","):
                 own = folder / kind
                 own.mkdir()
                 begun = time.monotonic()
-                came = kill_kind(kind, programs, given.model.resolve(), own, given.kills, given.seed)
+                came = kill_kind(kind, programs, given.model, own, given.kills, given.seed)
                 seconds = time.monotonic() - begun
                 print(f"{kind}: {came.total()} kills, {dict(came)}; {seconds:.0f} s", flush=True)
     return 0

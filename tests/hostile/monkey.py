@@ -3,24 +3,31 @@
     python -m tests.hostile.monkey MODEL [--events 20000] [--seed 0]
 
 MODEL is a folder with a small model. What the program keeps and writes is in a temporary folder, where it is
-started, too. It may end only where it was asked to, with status 0, and is started again then. At the end, and
-wherever something is wrong, what it was sent last is printed.
+started, too. It may end only where it was asked to, with status 0, and is started again then. Now and then a
+way leads from Explore to a screen or a long piece of work, for keys at random open few. Every thousand events
+it must show that it still listens. At the end, and wherever something is wrong, what it was sent last is
+printed, and how often each screen was seen.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import random
+import re
 import signal
 import tempfile
+import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.hostile.long_run import failures, parser
+from tests.hostile.on_screen import SCREENS, is_home, seen
 from tests.programs.forked import Forked
 from tests.programs.fresh import Fresh
-from tests.programs.pty_terminal import Terminal
+from tests.programs.pty_terminal import LIMIT, Terminal
 
 # No `/` and no `~`: nothing that is typed leads out of the folder. No Ctrl+Z, which stops the program.
 LETTERS = "".join(chr(code) for code in range(33, 127) if chr(code) not in "/~")
@@ -40,7 +47,19 @@ WILD = (
     "\x9b",
     "\x00",
 )
-SIZES = ((200, 50), (120, 40), (80, 24), (40, 12), (20, 5), (3, 2), (1, 1), (300, 4), (4, 90))
+ROOMY = ((200, 50), (120, 40), (80, 24))
+SIZES = (*ROOMY, *ROOMY, (40, 12), (20, 5), (3, 2), (1, 1), (300, 4), (4, 90))
+PATIENCE = 2 * LIMIT  # seconds for all that was sent before: a key in a prompt of many pages takes its time
+SETTLES = 0.15  # seconds after which Esc is a key of its own, and begins no sequence
+
+WAYS = (
+    *("m", "m\r", "m\x1b[B\r", "M", "M\r", "o", "o\r", "ok", "O", "L", "+", "d", "s"),
+    *("t", "t\r", "t\rp", "tn\r", "t\x1b[B\x1b[B\x1b[C\r", "E", "E\r", "Ee\r"),
+    *("C", "Cn", "Cn\r", "Co\r", "e", "ef\r", "w", "wa", "W", "Wablate 3.mlp\r", "T", "Tthe dog was\r"),
+    *("B", "Ba dog\r", "I", "Ia", "G", "G\r", "b", "\r", "x", "x\r", "xj\r", "K", "P", "Pdog\r", "Pdog\ru"),
+    *("/", "g", "F", "?", " ", ":", ":theme\r", "ithe dog saw a ball\r", "iOnce upon a time\r"),
+)
+"""Keys that lead from Explore to a screen, or to something that takes its time."""
 
 
 @dataclass
@@ -50,11 +69,13 @@ class Monkey:
     Attributes:
         seed: what the events follow from.
         sent: numbers of events by kind.
+        seen: how often each screen was there when one looked.
         last: the last ones.
     """
 
     seed: int
     sent: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
     last: deque[str] = field(default_factory=lambda: deque(maxlen=60))
 
     def __post_init__(self) -> None:
@@ -65,15 +86,22 @@ class Monkey:
         terminal = start()
         terminal.until(terminal.is_taken)
         try:
-            while self.sent.total() < events:
+            asked = 0
+            while (sent := self.sent.total()) < events:
                 self._act(terminal)
                 terminal.read(self._pick.choice((0.0, 0.0, 0.01, 0.1)))
+                if sent >= asked + 1000 and terminal.status() is None:
+                    self._ask(terminal)
+                    asked = sent
                 if (status := terminal.status()) is not None:
                     assert status == 0, (status, self.last, terminal.text)
+                    assert terminal.settings() == terminal.before
                     self.sent["starts"] += 1
                     terminal = start()
                     terminal.until(terminal.is_taken)
-            terminal.program.send(signal.SIGTERM)
+            self._ask(terminal)
+            if terminal.status() is None:
+                terminal.program.send(signal.SIGTERM)
             assert terminal.end() in (0, 128 + signal.SIGTERM), (self.last, terminal.text)
             assert terminal.settings() == terminal.before
         finally:
@@ -81,10 +109,13 @@ class Monkey:
 
     def _act(self, terminal: Terminal) -> None:
         pick = self._pick
-        kind = pick.choices(("keys", "mouse", "paste", "resize", "wild"), (80, 8, 2, 4, 6))[0]
+        kinds = ("keys", "way", "mouse", "paste", "resize", "wild")
+        kind = pick.choices(kinds, (66, 12, 10, 2, 4, 6))[0]
         if kind == "keys":
             burst = [self._key() for _ in range(pick.choice((1, 1, 2, 5, 30)))]
             self._send(terminal, kind, "".join(burst), len(burst))
+        elif kind == "way":
+            self._go(terminal, pick.choice(WAYS))
         elif kind == "mouse":
             button, place = (
                 pick.choice((0, 1, 2, 32, 35, 64, 65)),
@@ -92,36 +123,71 @@ class Monkey:
             )
             self._send(terminal, kind, f"\x1b[<{button};{place[0]};{place[1]}{pick.choice('Mm')}")
         elif kind == "paste":
-            text = pick.choice(("word ", "a\nb\t", "中é", "\x1b[31m")) * pick.choice((1, 40, 5000))
+            text = pick.choice(("word ", "a\nb\t", "中é", "\x1b[31m"))
+            # Textual takes an escape sequence in a paste for keys: thousands would be acted on for minutes.
+            text *= pick.choice((1, 40, 1 if "\x1b" in text else 1000))
             self._send(terminal, kind, f"\x1b[200~{text}\x1b[201~")
         elif kind == "resize":
-            width, height = pick.choice(SIZES)
-            terminal.resize(width, height)
-            terminal.program.send(signal.SIGWINCH)
-            self._note(kind, f"{width}x{height}")
+            self._resize(terminal, *pick.choice(SIZES))
         else:
             self._send(terminal, kind, pick.choice(WILD))
+
+    def _go(self, terminal: Terminal, way: str) -> None:
+        """Leave whatever is in front, go a way from Explore, and look what is there then."""
+        for _ in range(3):
+            self._send(terminal, "way", "\x1b")
+            _wait(terminal, SETTLES)
+        for key in re.findall(r"\x1b\[\w|[^\r]+|\r", way):
+            self._send(terminal, "way", key)
+            _wait(terminal, self._pick.choice((0.0, SETTLES, SETTLES, 2.0)))
+        self.seen.update(seen(terminal.text))
+
+    def _resize(self, terminal: Terminal, width: int, height: int) -> None:
+        terminal.resize(width, height)
+        terminal.program.send(signal.SIGWINCH)
+        self._note("resize", f"{width}x{height}")
+
+    def _ask(self, terminal: Terminal) -> None:
+        """Fail if it does not go back to Explore, or does not show its keys there, when it is asked to.
+
+        It may end instead, where that was asked for before.
+        """
+        self._resize(terminal, 120, 40)
+        end, key = time.monotonic() + PATIENCE, "\x1b"
+        while terminal.status() is None and not (key == "?" and "keys" in seen(terminal.text)):
+            assert time.monotonic() < end, f"it does not answer to {key!r}:\n{terminal.text}"
+            is_due = key == "\x1b" and is_home(terminal.text)  # behind Esc, which leaves the prompt
+            key = "?" if is_due else "\x1b"
+            self._send(terminal, "way", key)
+            _wait(terminal, 4 * SETTLES)
+        self.seen.update(seen(terminal.text))
 
     def _key(self) -> str:
         return self._pick.choice(self._pick.choices((LETTERS, NAMED, CONTROL), (10, 6, 1))[0])
 
     def _send(self, terminal: Terminal, kind: str, text: str, count: int = 1) -> None:
-        content = text.encode()
-        for begin in range(0, len(content), 1024):  # a terminal takes some kilobytes before they are read
-            terminal.press(content[begin : begin + 1024])
-            if len(content) > 1024:
-                terminal.read(0.01)
+        """Send a text as fast as it is taken. What the program no longer takes at its end is for nobody."""
         self._note(kind, repr(text[:60]), count)
+        content, end = text.encode(), time.monotonic() + LIMIT
+        terminal.received = b""
+        os.set_blocking(terminal.ours, False)
+        while content and terminal.status() is None:
+            assert time.monotonic() < end, f"it takes no keys:\n{terminal.text}"
+            with suppress(BlockingIOError):  # a terminal keeps some kilobytes that nobody has read
+                content = content[os.write(terminal.ours, content) :]
+            if content:
+                terminal.read(0.01)
 
     def _note(self, kind: str, what: str, count: int = 1) -> None:
         self.sent[kind] += count
         self.last.append(f"{kind} {what}")
 
 
-def failures(folder: Path) -> str:
-    """What the program's log has: nothing, if nothing failed."""
-    logs = [*folder.rglob("lenstui.log*")]
-    return "\n".join(log.read_text() for log in logs)
+def _wait(terminal: Terminal, seconds: float) -> None:
+    """Read what it shows for so long."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        terminal.read(left)
 
 
 def started(programs: Forked | Fresh, model: Path, folder: Path) -> Callable[[], Terminal]:
@@ -136,20 +202,18 @@ def started(programs: Forked | Fresh, model: Path, folder: Path) -> Callable[[],
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    words = parser(__doc__)
+    words.add_argument("--events", type=int, default=20_000)
+    given = words.parse_args()
     monkey = Monkey(given.seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            monkey.play(started(Fresh(folder), given.model.resolve(), folder), given.events)
+            monkey.play(started(Fresh(folder), given.model, folder), given.events)
         finally:
             print(f"seed {given.seed}: {dict(monkey.sent)}; last:", *monkey.last, sep="\n  ")
+            print(f"seen: {dict(monkey.seen.most_common())}")
+            print(f"never seen: {sorted(SCREENS.keys() - monkey.seen.keys())}")
             print(failures(folder) or "the log is empty")
     return 0
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.hostile.monkey import Monkey, failures, started
+from tests.hostile.long_run import failures
+from tests.hostile.monkey import Monkey, started
 from tests.programs.fresh import Fresh
 
 EVENTS = int(os.environ.get("LENSTUI_MONKEY", "300"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import shlex
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ from lenstui.jobs.evaluation_messages import (
     EvaluationGrown,
     LensesEvaluated,
 )
+from lenstui.jobs.thread import JobThread, Stop
 from lenstui.lens import TunedLens, evaluate, load, open_lens, save_lens
 from lenstui.lens.last_evaluation import last_evaluations
 from lenstui.opening.opened import Opened
@@ -39,7 +42,14 @@ BLOCK = 32
 class Now:
     """A thread that does its jobs at once."""
 
-    def submit(self, kind: str, work: Callable[[Callable[[], bool]], Any], *, priority: int = 0) -> None:
+    def submit(
+        self,
+        kind: str,
+        work: Callable[[Callable[[], bool]], Any],
+        *,
+        priority: int = 0,
+        answers: bool = False,
+    ) -> None:
         for _ in work(lambda: False) or ():
             pass
 
@@ -115,6 +125,26 @@ def test_a_lens_of_another_model_is_measured_and_the_command_does_the_same(
     place = lines[0].index("kl")
     kl = [float(line[place]) for line in lines[1:] if line[0] == "tuned:mine"]
     assert kl == list(of.qualities["tuned:mine"].kl)
+
+
+def test_one_that_is_stopped_before_it_begins_says_so(two_models: Sides, text: str) -> None:
+    """The screen waited for that without end, and Esc left it no more."""
+    thread, heard = JobThread(on_error=lambda error: None), queue.Queue[Message]()
+    jobs: Any = SimpleNamespace(sides=two_models)
+    service = EvaluationService(heard.put, thread, thread, jobs)
+    offered, go = service.offered[0], threading.Event()
+    asked = EvaluationAsked(offered, offered.own, Documents((text,)), BlockSize(200, BLOCK))
+
+    def hold(stop: Stop) -> None:
+        go.wait(60)
+
+    thread.submit("load", hold)
+    service.evaluate(1, asked, Start(), heard.put)
+    service.stop()
+    go.set()
+    while not isinstance(message := heard.get(timeout=60), EvaluationEnded):
+        continue
+    assert message.end is EvaluationEnd.STOPPED
 
 
 def test_a_lens_that_is_gone_and_one_without_a_file(two_models: Sides, text: str) -> None:

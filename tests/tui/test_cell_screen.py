@@ -16,6 +16,7 @@ from lenstui.readout.cells import Ranking
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
+from lenstui.tui.explore.growth import AWAITED
 from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.grid.grid import Cursor
 from tests.by_hand.made_up import WORDS
@@ -166,6 +167,23 @@ async def test_an_answer_for_another_cell_is_passed_over(opened: Any) -> None:
         app.screen.post_message(CellRead(app.explore.state.serial, 0, 0, {}, {}))
         await pilot.pause()
         assert title(app) == before
+
+
+async def test_a_cell_is_asked_for_when_its_prompt_is_read(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was one of the prompt before, perhaps in a column that the new one has not."""
+    async with opened(TEXT) as (app, pilot):
+        columns: list[int] = []
+        monkeypatch.setattr(
+            app.program.prompts, "rank_cell", lambda serial, row, column, post: columns.append(column)
+        )
+        app.explore.parts.reader.read("H")
+        assert app.explore.parts.explanation.why_not() == AWAITED
+        await do(app, "open_cell")
+        await until(pilot, lambda: bool(columns))
+        assert {*columns} == {0}
+        assert len(app.explore.state.columns) == 1
 
 
 class StillCell(Still):

@@ -79,6 +79,18 @@ async def test_enter_does_the_first(still: LenstuiApp) -> None:
         await until(pilot, lambda: isinstance(still.screen, ExportDialog))
 
 
+async def test_there_is_one_palette_at_a_time(still: LenstuiApp) -> None:
+    """A second one, which Ctrl+P asked for, ended the program."""
+    async with still.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        for key in ("escape", "colon", "ctrl+p", "ctrl+p"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert len(still.screen_stack) == 2
+        await pilot.press("escape")
+        assert still.screen is still.explore
+
+
 async def test_it_has_the_actions_of_what_has_the_focus(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)

@@ -132,7 +132,12 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
         return self.query_one(f"#tokens-{place}", TokenList)
 
     def read(self) -> None:
-        """Ask for the likeliest tokens of the cell under the cursor; the lists stay until these come."""
+        """Ask for the likeliest tokens of the cell under the cursor; the lists stay until these come.
+
+        While another prompt is being read the cell is one of the prompt before, and is asked for after that.
+        """
+        if self._state.is_awaited:
+            return
         cursor = self._panes.cursor
         post = self._services.post_to(self)
         self._services.prompts.rank_cell(self._state.serial, cursor.row, cursor.column, post)

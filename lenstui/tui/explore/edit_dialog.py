@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from lenstui.edits.language import EditError, parse_edit
 from lenstui.support.printable import printable
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.still_input import StillInput
 
@@ -85,7 +86,7 @@ class EditDialog(BoxScreen[None]):
     def compose(self) -> ComposeResult:
         """Yield the list, the line to type an edit into, what is wrong with it, and the forms of edits."""
         with Box(f"edits of the {self._side}", ""):
-            yield OptionList()
+            yield LineList()
             yield StillInput(placeholder="an edit, such as: ablate 4.attn @3", select_on_focus=False)
             yield Label(id="edits-wrong")
             yield Label(Text(FORMS))

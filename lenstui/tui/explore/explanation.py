@@ -8,6 +8,7 @@ from lenstui.jobs.why_messages import CellAsked
 from lenstui.model.rows import is_sublayer
 from lenstui.readout.alignment import in_prompt
 from lenstui.tui.explore.cell_words import place_text, why_no_token
+from lenstui.tui.explore.growth import AWAITED
 from lenstui.tui.shared.nothing_yet import NO_PROMPT
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Explanation:
             return NO_PROMPT
         if state.elsewhere:
             return state.elsewhere
+        if state.is_awaited:  # the columns on screen are those of the prompt before
+            return AWAITED
         if is_sublayer(state.rows[panes.cursor.row]):
             return NOT_A_PART
         return "" if panes.token is not None else why_no_token(state, panes)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import OptionList
 
 from lenstui.readout.number_texts import probability_text, rank_text
 from lenstui.support.cell_width import fit
 from lenstui.support.fixed_text import fixed_text
 from lenstui.tui.explore.pin_line import pin_name
+from lenstui.tui.shared.line_list import LineList
 
 if TYPE_CHECKING:
     from lenstui.tui.explore.pin_line import Numbers
@@ -23,7 +23,7 @@ _NAME_WIDTH = 14
 NO_SUM = "no sum"  # a lens that is no distribution of the next token
 
 
-class PinList(OptionList, inherit_bindings=False):
+class PinList(LineList, inherit_bindings=False):
     """A list of the pins, each with its probability, log-probability and rank on each side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -19,6 +19,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.turns import ASSISTANT, ROLES, Conversation, Turn
 from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.shown import shown
 
 PLAIN = ""  # the result where a text is to be typed in place of turns
@@ -81,7 +82,7 @@ class TurnsDialog(BoxScreen[Conversation | str | None]):
     def compose(self) -> ComposeResult:
         """Yield the list, the box with what is said, what comes behind the turns, and what is wrong."""
         with Box("turns", LIST_KEYS):
-            yield OptionList()
+            yield LineList()
             said = PromptBox("")
             said.placeholder = "What is said in this turn"
             yield said

@@ -23,6 +23,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.paths import made
 from lenstui.support.printable import printable
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.question import Question
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
@@ -89,7 +90,7 @@ class ExportDialog(BoxScreen[None]):
     def compose(self) -> ComposeResult:
         """Yield the list, the file or the clipboard that the export goes to, and a line for remarks."""
         with Box("export", "enter exports · tab file name · f file or clipboard · esc closes"):
-            yield OptionList(*_options(self._files, self._copies), compact=True)
+            yield LineList(*_options(self._files, self._copies), compact=True)
             with Horizontal(id="export-place"):
                 yield Label("to", id="export-to")
                 yield StillInput(select_on_focus=False, restrict=ONE_LINE)

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from lenstui.tui.help.columns import in_columns
 from lenstui.tui.help.key import Key
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.still_input import StillInput
 from lenstui.tui.topics import HEADINGS
 
@@ -55,7 +56,7 @@ class Keys(BoxScreen[None]):
         """Yield a search line over the list."""
         with Box("keys", "type to search · esc closes"):
             yield StillInput(placeholder="search: what it does, a key, or a word on screen")
-            options = OptionList()
+            options = LineList()
             options.can_focus = False
             yield options
 

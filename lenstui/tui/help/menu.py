@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from lenstui.tui.help.columns import in_columns
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 
 _KEY, _TITLE, _DOES = 6, 14, 51  # terminal cells; with a scroll bar they fill the box on 80 columns
 # What the menu itself needs, whatever the entries' keys are.
@@ -70,7 +71,7 @@ class Menu(BoxScreen[Run | None]):
     def compose(self) -> ComposeResult:
         """Yield the entries; those that cannot be done now cannot be chosen either."""
         with Box(self._title, "enter does it, or its key · esc closes"):
-            yield OptionList(*(Option(_line(entry), disabled=bool(entry.reason)) for entry in self._entries))
+            yield LineList(*(Option(_line(entry), disabled=bool(entry.reason)) for entry in self._entries))
 
     def on_mount(self) -> None:
         """Highlight the first entry that can be done."""

@@ -10,7 +10,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from lenstui.export.lens_list import place_of
@@ -21,6 +20,7 @@ from lenstui.lens.names import kind_word
 from lenstui.readout.number_texts import mean_nats_text, nats_text, size_text
 from lenstui.support.fixed_text import NONE
 from lenstui.support.printable import printable
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.status_bar import short_name
 
 # For each column but the first two: its heading, its width, and whether it holds numbers.
@@ -38,7 +38,7 @@ _ROOM_FOR_SIZE = 90  # terminal columns; in fewer, the names need the room of th
 _ROOM_FOR_EVALUATION = 112  # and in fewer than these, that of the last evaluation, which the card has
 
 
-class LensLines(OptionList, inherit_bindings=False):  # Enter is a key of the screen
+class LensLines(LineList, inherit_bindings=False):  # Enter is a key of the screen
     """A list of lenses, a line for each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -233,7 +233,7 @@ class ModelPicker(BoxScreen[Chosen | None]):
         """Move the highlight on by a page of models, or back."""
         table = self._table
         page = table.action_page_down if step > 0 else table.action_page_up
-        page()  # type: ignore[no-untyped-call]
+        page()
 
     def action_complete(self) -> None:
         """Take the highlighted name over into the line.

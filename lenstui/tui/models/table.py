@@ -7,13 +7,13 @@ from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from lenstui.jobs.model_messages import ListedModel
 from lenstui.readout.number_texts import size_text
 from lenstui.support.printable import printable
 from lenstui.tui.lenses.table import fit_text
+from lenstui.tui.shared.line_list import LineList
 
 # For each column but the first: its heading, its width, and whether it holds numbers.
 _COLUMNS = (("family", 12, False), ("where", 8, False), ("size", 7, True), ("used", 10, True))
@@ -21,7 +21,7 @@ _HEADINGS = ("model", *(heading for heading, _, _ in _COLUMNS))
 _NARROW = 70  # terminal cells; in fewer, the names need the room of the dates
 
 
-class ModelTable(OptionList, can_focus=False):
+class ModelTable(LineList, can_focus=False):
     """A list of models without focus: the line that is typed into has it, and moves the highlight."""
 
     DEFAULT_CSS = """

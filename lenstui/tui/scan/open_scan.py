@@ -19,6 +19,7 @@ from lenstui.support.cell_width import fit
 from lenstui.support.printable import printable
 from lenstui.support.typed_path import expanded
 from lenstui.tui.shared.box import Box, BoxScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.still_input import ONE_LINE, StillInput
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class OpenScan(BoxScreen[Path | None]):
         """Yield the list, and the line for another folder."""
         with Box("open a scan", "enter opens · up down choose · esc closes"):
             if self._scans:
-                yield OptionList(*(Option(_line(scan)) for scan in self._scans), compact=True)
+                yield LineList(*(Option(_line(scan)) for scan in self._scans), compact=True)
             else:
                 yield Label(f"No scans in {printable(shown_path(self._place))} yet.", classes="none")
             with Horizontal():

@@ -16,6 +16,7 @@ from textual_fspicker.suggest_path import SuggestPath
 
 from lenstui.texts.files import JSON_LINES, PARQUET
 from lenstui.tui.shared.fspicker_hacks import PickerBase
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 
@@ -44,7 +45,7 @@ _PROMPT_FILTERS = Filters(
 Icons.set_picker(lambda location: Text("▸" if is_dir(Path(location)) else " "))
 
 
-class ShownNames(DirectoryNavigation):
+class ShownNames(DirectoryNavigation, LineList):  # the first one's name is what queries and styles know
     """The files of a folder, without those whose names a terminal would act on."""
 
     def hide(self, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.await_complete import AwaitComplete
+from textual.events import Event, Resize
 from textual.geometry import Offset
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
@@ -24,6 +25,15 @@ class AppScreen(Screen[ScreenResultType]):
         Textual takes away whatever is in front: a second `dismiss` would take the screen below.
         """
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    async def on_event(self, event: Event) -> None:
+        """Take no size but the terminal's own of now.
+
+        A screen that lays itself out for another size says that size to itself once more. Of two sizes that
+        wait at once, while a window is drawn larger, each would bring the other back, without end.
+        """
+        if not isinstance(event, Resize) or event.size == self.app.size:
+            await super().on_event(event)
 
     def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
         """Return the widget whose text the mouse selects at a place of the screen.

@@ -30,6 +30,7 @@ from lenstui.tui.services import Services
 from lenstui.tui.shared.ask_word import AskWord
 from lenstui.tui.shared.key_footer import KeyFooter
 from lenstui.tui.shared.lean_screen import LeanScreen
+from lenstui.tui.shared.line_list import LineList
 from lenstui.tui.shared.screen import AppScreen
 from lenstui.tui.shared.shown import shown
 from lenstui.tui.why.part_map import PartMap, contribution_text
@@ -123,7 +124,7 @@ class Why(LeanScreen[None], AppScreen[None]):
                     yield Static(id="why-sources", classes="frame")
                     yield Static(id="why-growth", classes="frame")
             with Vertical(id="why-list", classes="frame"):
-                yield OptionList()
+                yield LineList()
         yield KeyFooter()
 
     def on_mount(self) -> None:
