@@ -50,6 +50,7 @@ WILD = (
 ROOMY = ((200, 50), (120, 40), (80, 24))
 SIZES = (*ROOMY, *ROOMY, (40, 12), (20, 5), (3, 2), (1, 1), (300, 4), (4, 90))
 PATIENCE = 2 * LIMIT  # seconds for all that was sent before: a key in a prompt of many pages takes its time
+SPEED = 10_000  # bytes of a paste that it takes in a second, at least
 SETTLES = 0.15  # seconds after which Esc is a key of its own, and begins no sequence
 
 WAYS = (
@@ -125,7 +126,8 @@ class Monkey:
         elif kind == "paste":
             text = pick.choice(("word ", "a\nb\t", "中é", "\x1b[31m"))
             # Textual takes an escape sequence in a paste for keys: thousands would be acted on for minutes.
-            text *= pick.choice((1, 40, 1 if "\x1b" in text else 1000))
+            most = 1 if "\x1b" in text else 200_000  # a megabyte now and then
+            text *= min(most, *pick.choices((1, 40, 5000, 200_000), (8, 8, 3, 1)))
             self._send(terminal, kind, f"\x1b[200~{text}\x1b[201~")
         elif kind == "resize":
             self._resize(terminal, *pick.choice(SIZES))
@@ -168,7 +170,8 @@ class Monkey:
     def _send(self, terminal: Terminal, kind: str, text: str, count: int = 1) -> None:
         """Send a text as fast as it is taken. What the program no longer takes at its end is for nobody."""
         self._note(kind, repr(text[:60]), count)
-        content, end = text.encode(), time.monotonic() + LIMIT
+        content = text.encode()
+        end = time.monotonic() + LIMIT + len(content) / SPEED
         terminal.received = b""
         os.set_blocking(terminal.ours, False)
         while content and terminal.status() is None:

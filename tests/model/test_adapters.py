@@ -17,6 +17,7 @@ import lenstui
 from lenstui import LensError, Model, load, wire
 from lenstui.edits.trace_options import TraceOptions
 from lenstui.model import adapted
+from lenstui.support.errors import message_line
 from tests.tiny.adapters import adapter_in, changed, lora, merged, model_in
 from tests.tiny.folders import llama_in, neox_in
 
@@ -246,7 +247,7 @@ def test_an_adapter_for_another_shape(base: Path, tmp_path: Path, byte_tokenizer
 
     adapter = adapter_in(tmp_path / "lora", base, lora(target_modules=["q_proj"]))
     wide = of_shape("wide", hidden_size=32)
-    assert refused(wide, adapter) == (
+    assert refused(wide, adapter) == message_line(
         f"{adapter} is for another model than {wide}: its model.layers.0.self_attn.q_proj.lora_A is [4, 16], "
         f"and here it would be [4, 32]. It was made for {base}."
     )
@@ -259,7 +260,8 @@ def test_an_adapter_for_another_shape(base: Path, tmp_path: Path, byte_tokenizer
 def test_an_adapter_for_another_family(adapter: Path, tmp_path: Path, byte_tokenizer: Any) -> None:
     other = neox_in(tmp_path / "other", byte_tokenizer)
     message = refused(other, adapter)
-    assert f"{adapter} is for another model than {other}, which has none of the modules" in message
+    assert "/lora is for another model than /" in message
+    assert "/other, which has none of the modules" in message
     assert "down_proj, gate_proj, k_proj, o_proj, …" in message
 
 
