@@ -96,9 +96,12 @@ def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[s
     """Return one of `formats`, from `--format` or the file's ending."""
     ending = "" if given.output is None else given.output.suffix
     form: str | None = given.format or _ENDINGS.get(ending.lower())
-    if form is None or form not in formats:
-        parser.error(f"the ending {ending} does not tell the format: add --format {' or '.join(formats)}")
-    return form
+    if form is not None and form in formats:
+        return form
+    choice = " or ".join(formats)
+    if given.format:
+        parser.error(f"--format {given.format} is for other results: here it is {choice}")
+    parser.error(f"the ending {ending} does not tell the format: add --format {choice}")
 
 
 def deliver(text: str | Iterable[str], file: Path | None) -> None:

@@ -160,6 +160,11 @@ def test_correct_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--words", "x", "--band", "high"], "argument --band: 'high' is no row"),
         (["--words", "x", "--band", "6-3"], "argument --band: '6-3' runs downwards"),
         (["--words", "x", "-o", "x.csv"], "the ending .csv does not tell the format"),
+        (
+            ["--words", "x", "-o", "x"],
+            "a name without an ending does not tell the format: add --format table",
+        ),
+        (["--words", "x", "--format", "csv"], "--format csv is for other results: here it is table or json"),
     ],
 )
 def test_a_wrong_call(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
