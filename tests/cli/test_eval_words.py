@@ -160,10 +160,6 @@ def test_correct_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--words", "x", "--band", "high"], "argument --band: 'high' is no row"),
         (["--words", "x", "--band", "6-3"], "argument --band: '6-3' runs downwards"),
         (["--words", "x", "-o", "x.csv"], "the ending .csv does not tell the format"),
-        (
-            ["--words", "x", "-o", "x"],
-            "a name without an ending does not tell the format: add --format table",
-        ),
         (["--words", "x", "--format", "csv"], "--format csv is for other results: here it is table or json"),
     ],
 )
