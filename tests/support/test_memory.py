@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,23 @@ def test_pages_that_nothing_is_in_are_handed_back() -> None:
     hand_back()
     assert before - private() > 100 * MB
     assert all(block.all() for block in used)
+
+
+def test_what_nothing_refers_to_is_collected() -> None:
+    class Widget:
+        screen: Widget
+
+    widget = Widget()
+    widget.screen = widget
+    gone = weakref.ref(widget)
+    gc.disable()
+    try:
+        del widget
+        assert gone() is not None
+        hand_back()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_arrow_takes_the_memory_that_all_others_take() -> None:
