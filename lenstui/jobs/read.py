@@ -153,9 +153,9 @@ class ReadJobs:
         model, serial, began = self._model_jobs.opened.model, request.serial, time.monotonic()
         with _told(serial, "Reading", post):
             request = self._as_far_as_can_be(request, post)
-            self._request = request
             prompts = self._prompts(request)
             started = self._started(request, prompts)
+            self._request = request  # a prompt that cannot be read is not on screen, and has no cells
             post(started)
             count = len(started.columns)
             visible = range(max(0, count - request.page_columns), count)

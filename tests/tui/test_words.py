@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +18,13 @@ from textual.widgets import Static
 
 from lenstui.jobs.look_up import LookUpJobs
 from lenstui.jobs.messages import WordsRead
+from lenstui.jobs.read import ReadJobs
 from lenstui.jobs.read_request import ReadRequest
 from lenstui.opening.opened import Opened
 from lenstui.opening.sides import Sides
 from lenstui.readout.number_texts import logprob_text
 from lenstui.readout.reading import Reading
+from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.pin_line import PinLine
@@ -296,3 +299,29 @@ def test_the_job_ends_when_it_is_stopped_and_answers_the_reading_on_screen(jobs:
     assert {place: list(words) for place, words in done.words.items()} == {0: ["ab", "cd"], 1: ["ab", "cd"]}
     assert run(jobs, 7, ["ab", "cd"], [False, False, True]) == []
     assert run(jobs, 6, ["ab"], []) == []
+
+
+async def test_a_prompt_that_cannot_be_read_has_no_words(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on screen then is the prompt before, perhaps with a column that the other does not have."""
+    async with opened(TEXT, size=(120, 40)) as (app, pilot):
+        await pin_word(app, pilot, WORD)
+        await whole(app, pilot)
+
+        def prompts(self: ReadJobs, request: ReadRequest) -> list[object]:
+            raise LensError("This prompt is refused.")
+
+        monkeypatch.setattr(ReadJobs, "_prompts", prompts)
+        app.explore.parts.reader.read("He")
+        await until(pilot, lambda: "not read" in subtitle(app))
+        app.clear_notifications()
+        done, words = threading.Event(), app.explore.parts.words
+        await pilot.press("left")
+        await until(
+            pilot, lambda: words._asked == (app.explore.state.serial, grid(app).cursor.column, (WORD,))
+        )
+        app.explore.services.prompts._thread.submit(None, lambda stop: done.set(), priority=9)
+        await until(pilot, done.is_set)
+        await pilot.pause()
+        assert words.read is None
