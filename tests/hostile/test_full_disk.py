@@ -12,7 +12,7 @@ import torch
 
 from lenstui.lens import LensError, TunedLens, save_lens
 from lenstui.support import crash_log
-from tests.hostile.writers import WRITERS, contents
+from tests.hostile.writers import WRITERS, contents, leaves_what_was_there
 from tests.programs.calls import status
 
 FULL = "cannot be written: File too large."  # as much as a disk that is full, for the bytes of one file
@@ -33,15 +33,7 @@ def full_disk(most: int = BYTES) -> Iterator[None]:
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_is_kept_stays_as_it_was(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    write = WRITERS[name]
-    write(tmp_path, 1)
-    before = contents(tmp_path)
-    with full_disk(), pytest.raises(LensError) as caught:
-        write(tmp_path, 2)
-    assert str(caught.value).endswith(FULL)
-    assert contents(tmp_path) == before
-    write(tmp_path, 2)
-    assert contents(tmp_path) != before
+    leaves_what_was_there(name, tmp_path, full_disk(), FULL)
 
 
 def test_a_lens_that_stops_in_the_middle_of_its_numbers_says_what_the_system_says(tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lenstui.lens import LensError
 from lenstui.support import crash_log
-from tests.hostile.writers import WRITERS, contents
+from tests.hostile.writers import WRITERS, contents, leaves_what_was_there
 from tests.programs.calls import status
 from tests.programs.fake_hub import own_cache
 from tests.programs.lens_hub import LensHub, fill, lens_hub
@@ -23,15 +22,7 @@ REFUSED = "Permission denied."
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_is_kept_stays_as_it_was(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    write = WRITERS[name]
-    write(tmp_path, 1)
-    before = contents(tmp_path)
-    with read_only(tmp_path), pytest.raises(LensError) as caught:
-        write(tmp_path, 2)
-    assert str(caught.value).endswith(f"cannot be written: {REFUSED}")
-    assert contents(tmp_path) == before
-    write(tmp_path, 2)
-    assert contents(tmp_path) != before
+    leaves_what_was_there(name, tmp_path, read_only(tmp_path), f"cannot be written: {REFUSED}")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import torch
 
 from lenstui.export.notebook import KeptView, keep
@@ -65,3 +66,25 @@ def contents(folder: Path) -> dict[str, bytes]:
         with suppress(IsADirectoryError):
             found[str(path.relative_to(folder))] = path.read_bytes()
     return found
+
+
+def leaves_what_was_there(
+    name: str, folder: Path, failing: AbstractContextManager[object], said: str
+) -> None:
+    """Fail unless a writer that cannot write says why, leaves all files as they were, and can write again.
+
+    Args:
+        name: one of `WRITERS`.
+        folder: what it writes to, still empty.
+        failing: within which nothing can be written.
+        said: the end of the message.
+    """
+    write = WRITERS[name]
+    write(folder, 1)
+    before = contents(folder)
+    with failing, pytest.raises(LensError) as caught:
+        write(folder, 2)
+    assert str(caught.value).endswith(said)
+    assert contents(folder) == before
+    write(folder, 2)
+    assert contents(folder) != before

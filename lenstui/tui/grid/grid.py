@@ -301,14 +301,19 @@ class Grid(GridMoves):
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
         """Scroll sideways: lines that have been drawn are the same once their columns come back."""
-        kept, self._kept = self._kept, {}
-        super().watch_scroll_x(old_value, new_value)
-        self._kept = kept
+        with self._keeping_lines():
+            super().watch_scroll_x(old_value, new_value)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scroll up or down: lines that have been drawn are the same at their new places."""
+        with self._keeping_lines():
+            super().watch_scroll_y(old_value, new_value)
+
+    @contextmanager
+    def _keeping_lines(self) -> Iterator[None]:
+        """Keep the lines as they were drawn, though all of the grid is painted anew within the block."""
         kept, self._kept = self._kept, {}
-        super().watch_scroll_y(old_value, new_value)
+        yield
         self._kept = kept
 
     def _line_at(self, y: int) -> int:
