@@ -36,6 +36,7 @@ SETTLED = 10.0  # minutes after which everything has been shown, imported and al
 GROWTH = 0.1  # MB a minute that is still no growth: 6 MB an hour
 KEPT = 12  # lenses, records and exports that are left lying about: who works for a week tidies up
 MORE = 2  # threads, or open files, that may be at work when one looks
+REST = 5.0  # seconds: a thread of jobs that rests for 2 hands back the memory of what it did
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ HEADER = "".join(f"{column.name:>11}" for column in fields(Sample))
 
 
 def sample(user: User, minute: float, scenes: int) -> Sample:
-    """Measure what the program holds."""
+    """Measure what the program holds, when it has rested."""
+    user.terminal.rest(REST)
     pid = user.terminal.program.pid
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     kilobytes = {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}

@@ -134,6 +134,12 @@ class Terminal:
             assert time.monotonic() < end, f"it never rests:\n{self.text}"
         return self.text
 
+    def rest(self, seconds: float) -> None:
+        """Press nothing for some seconds, and show what comes meanwhile."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.read(left)
+
     def _worked(self) -> float:
         """Seconds that the program has worked."""
         self.assert_alive()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widgets import Footer
 
@@ -22,11 +24,12 @@ class Over(BaseException):
 
 
 async def until(pilot: Pilot[None], happened: Callable[..., object], limit: float = LIMIT) -> None:
-    """Wait until something is true, or fail."""
+    """Wait until something is true, or fail; what asks a widget that is not there yet is not true yet."""
     for _ in range(int(limit / 0.02)):
-        if happened():
-            await pilot.pause()
-            return
+        with suppress(NoMatches):
+            if happened():
+                await pilot.pause()
+                return
         await pilot.pause(0.02)
     raise AssertionError("it never happened")
 
