@@ -18,8 +18,7 @@ from torch.nn.functional import pad
 from lenstui.fitting.options import Loss, Products
 from lenstui.model.head import LinearHead
 from lenstui.model.load import Model
-from lenstui.model.product import product
-from lenstui.model.torch_hacks import cpu_is_fast_in_bfloat16
+from lenstui.model.product import is_fast_in_bfloat16, product
 
 _LOGITS_BYTES = {"cpu": 16 << 20}  # of one row's logits at a time, as float32
 _LOGITS_BYTES_ACCELERATOR = 256 << 20
@@ -153,7 +152,7 @@ def product_head(model: Model, products: Products, sample: Tensor) -> LinearHead
         return _with_products(whole, torch.float32)
     if products == "bfloat16":
         return _with_products(whole, torch.bfloat16)
-    if whole.weight.dtype != torch.float32 or not _bfloat16_is_fast(whole.weight.device):
+    if whole.weight.dtype != torch.float32 or not is_fast_in_bfloat16(whole.weight.device):
         return whole
     rounded = _with_products(whole, torch.bfloat16)
     sample = sample[:: max(1, len(sample) // _TRIED_COLUMNS)]
@@ -171,12 +170,6 @@ def _with_products(head: LinearHead, dtype: torch.dtype) -> LinearHead:
         weight=(weight - weight.mean(0)).to(dtype),
         bias=None if head.bias is None else head.bias.detach().to(dtype),
     )
-
-
-def _bfloat16_is_fast(device: torch.device) -> bool:
-    if device.type == "cpu":
-        return cpu_is_fast_in_bfloat16()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _runs(model: Model, x: Tensor) -> Iterator[slice]:

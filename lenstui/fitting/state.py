@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lenstui.fitting import state_schema as schema
 from lenstui.fitting.closed_form import NormalEquations, is_normal
 from lenstui.fitting.gradient import LinearTarget
+from lenstui.fitting.muon import Muon
 from lenstui.fitting.options import FitOptions
 from lenstui.fitting.processes import ALONE, Processes
 from lenstui.lens.fit_history import KEY, history_of
@@ -337,7 +338,7 @@ def _optimizers(
         ]
     if options.optimizer == "adam" or not matrices:
         return [torch.optim.AdamW([*matrices, *offsets], options.lr, weight_decay=decay)]
-    muon = torch.optim.Muon(
+    muon = Muon(
         matrices,
         options.lr,
         weight_decay=decay,

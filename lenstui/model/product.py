@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lenstui.model.torch_hacks import has_onednn_linear, onednn_linear
+from lenstui.model.torch_hacks import cpu_is_fast_in_bfloat16, has_onednn_linear, onednn_linear
 
 # oneDNN, and PyTorch in front of it, keep what they made for a product of some sizes: 0.6 MB for each, and
 # every length of a prompt has sizes of its own. By default they keep 1024, hundreds of MB after an hour of
@@ -39,6 +39,13 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if _suits(x, weight):
         return onednn_linear(x, weight, bias)
     return nn.functional.linear(x, weight, bias)
+
+
+def is_fast_in_bfloat16(device: torch.device) -> bool:
+    """Return whether products in bfloat16 are faster on a device than in float32."""
+    if device.type == "cpu":
+        return cpu_is_fast_in_bfloat16()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def _suits(x: Tensor, weight: Tensor) -> bool:

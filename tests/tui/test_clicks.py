@@ -120,6 +120,20 @@ async def test_the_footer_shows_whole_keys_alone(still: LenstuiApp) -> None:
             assert all(key.region.width == len(str(key.render())) for key in still.screen.query(FooterKey))
 
 
+async def test_a_key_has_its_room_before_it_knows_how_its_footer_is(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 20)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(still.screen.query(FooterKey)) > 5)
+        keys = [*still.screen.query(FooterKey)]
+        before = [(key.region, str(key.render())) for key in keys]
+        for key in keys:
+            key.add_class("-compact")  # as Textual makes it
+            key.refresh(layout=True)
+        await pilot.pause()
+        assert [(key.region, str(key.render())) for key in keys] == before
+
+
 async def test_the_footer_stays_as_it_is_while_its_keys_do(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 30)) as pilot:
         await show(pilot)

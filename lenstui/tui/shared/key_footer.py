@@ -12,6 +12,15 @@ from lenstui.tui.shared.textual_hacks import footer_key_width
 class KeyFooter(Footer):
     """A footer with as many keys as fit whole; the list behind `?` has all of them."""
 
+    # A new key is compact until it has heard that its footer is not. A window that changes its size just then
+    # would give it too little room, and leave it so.
+    DEFAULT_CSS = """
+    KeyFooter FooterKey.-compact {
+        .footer-key--key { padding: 0 1; }
+        .footer-key--description { padding: 0 1 0 0; }
+    }
+    """
+
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
         self._shown: object = None
