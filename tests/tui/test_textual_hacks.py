@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from textual.app import App, ComposeResult
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.events import Key
 from textual.widgets import Static
 
-from lenstui.tui.shared.textual_hacks import Piece, PieceScreen, key_events
+from lenstui.support import paths
+from lenstui.tui.shared.textual_hacks import LoggingApp, Piece, PieceScreen, key_events, reading_anything
 from lenstui.tui.shared.type_ahead import TypeAheadApp
 
 
@@ -93,3 +97,25 @@ async def test_they_come_first(later: str) -> None:
     async with app.run_test() as pilot:
         await pilot.pause()
         assert app.keys == f"ab{later}"
+
+
+async def test_a_driver_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    class FailingDriver(HeadlessDriver):
+        def run_input_thread(self) -> None:
+            raise ZeroDivisionError
+
+    app = LoggingApp()
+    with pytest.raises(ZeroDivisionError):
+        async with app.run_test() as pilot:
+            driver: Any = reading_anything(FailingDriver)(app)
+            driver.run_input_thread()
+            await pilot.pause()
+    assert app.failure is not None
+    assert "ZeroDivisionError" in app.failure
+    assert "ZeroDivisionError" in paths.log().read_text()
+
+
+def test_a_driver_without_a_terminal_stays_as_it_is() -> None:
+    assert reading_anything(HeadlessDriver) is HeadlessDriver

@@ -8,7 +8,10 @@ not wait for that library.
 
 from __future__ import annotations
 
+import codecs
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from rich.cells import cell_len
@@ -17,7 +20,9 @@ from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
-from textual.events import Event
+from textual.driver import Driver
+from textual.events import Event, Paste
+from textual.message import Message
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 from textual.widget import Widget
@@ -86,13 +91,106 @@ def key_events(typed: str) -> list[Event]:
 
     Why: keys that are typed before Textual reads the terminal have been received by another reader.
 
-    Uses: `textual._xterm_parser.XTermParser`.
+    Uses: `textual._xterm_parser.XTermParser`, by way of `PasteParser`.
 
     Noticed by `test_keys_from_before_the_program_runs` in `tests/tui/test_textual_hacks.py`.
     """
-    parser = XTermParser()
+    parser = PasteParser()
     found = [*parser.feed(typed), *parser.feed("")] if typed else []  # an empty text says that it is all
     return [event for event in found if isinstance(event, Event)]
+
+
+class PasteParser(XTermParser):
+    """A parser of what a terminal sends that takes all of a paste for text.
+
+    Why: Textual takes an escape sequence within a paste for keys, or for many of them where it does not know
+    it, so that what is copied from a hostile page could quit the program. Most terminals leave such sequences
+    out of a paste, but tmux does not.
+
+    Uses: `textual._xterm_parser.XTermParser` and its `feed`, which takes an empty text for the end.
+
+    Noticed by `test_what_is_pasted_is_text` and `test_a_paste_comes_in_pieces` in
+    `tests/tui/test_pastes.py`.
+    """
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._is_pasting = False
+        self._before = ""  # the last characters outside of a paste, which may begin the mark of one
+        self._held = ""  # the last ones of a paste that may begin the mark of its end
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """Yield the events of what has come; nothing has at the end."""
+        if text := self._without_escapes(data) if data else "":
+            for event in super().feed(text):
+                if isinstance(event, Paste):
+                    yield Paste(event.text.replace(_ESCAPE_STANDS_FOR_ITSELF, "\x1b"))
+                else:
+                    yield event
+        elif not data:
+            yield from super().feed("")
+
+    def _without_escapes(self, data: str) -> str:
+        found, left = [], self._held + data
+        self._held = ""
+        while left:
+            if self._is_pasting:
+                inside, end, left = left.partition(_PASTE_ENDS)
+                if not end:
+                    inside, self._held = _split_before(inside, _PASTE_ENDS)
+                found += [inside.replace("\x1b", _ESCAPE_STANDS_FOR_ITSELF), end]
+                self._is_pasting = not end
+            else:
+                known = len(self._before)
+                outside, begin, left = (self._before + left).partition(_PASTE_BEGINS)
+                found.append((outside + begin)[known:])
+                self._before = "" if begin else outside[1 - len(_PASTE_BEGINS) :]
+                self._is_pasting = bool(begin)
+        return "".join(found)
+
+
+_PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+_ESCAPE_STANDS_FOR_ITSELF = "\ufdd0"  # no character, and never one: in a paste, while Textual reads it
+
+
+def _split_before(text: str, mark: str) -> tuple[str, str]:
+    """Split a text before its end, where that may be the beginning of a mark."""
+    length = next((n for n in range(len(mark) - 1, 0, -1) if text.endswith(mark[:n])), 0)
+    return text[: len(text) - length], text[len(text) - length :]
+
+
+def reading_anything(driver: type[Driver]) -> type[Driver]:
+    """Return a driver that reads whatever a terminal sends, or says in the log why it could not.
+
+    Why: a driver makes its parser and its decoder itself, and nothing public chooses others. A byte that is
+    no UTF-8, as from a terminal in another encoding, would end its thread, and the program without a word.
+
+    Uses: `XTermParser` and `getincrementaldecoder`, names in the driver's module, `run_input_thread` of
+    drivers (overridden), and `App._handle_exception`.
+
+    Noticed by `test_a_paste_presses_no_keys` and `test_bytes_that_are_no_text_are_read` in
+    `tests/tui/test_pastes.py`, and `test_a_driver_that_fails_says_so` in `tests/tui/test_textual_hacks.py`.
+    """
+    names = vars(sys.modules[driver.__module__])
+    own = {"XTermParser": PasteParser, "getincrementaldecoder": _forgiving_decoder}
+    names.update({name: value for name, value in own.items() if name in names})
+    read = getattr(driver, "run_input_thread", None)
+    if read is None:  # a driver without a terminal
+        return driver
+
+    def run_input_thread(self: Any) -> None:
+        try:
+            read(self)
+        except Exception as error:
+            self._app.call_later(self._app._handle_exception, error)
+
+    kept = {"run_input_thread": run_input_thread, "__module__": driver.__module__}
+    return type(driver.__name__, (driver,), kept)
+
+
+def _forgiving_decoder(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+    """Return what makes a decoder that puts � for each byte that is no text."""
+    return partial(codecs.getincrementaldecoder(encoding), errors="replace")
 
 
 class LoggingApp(App[None]):

@@ -12,11 +12,12 @@ from collections import deque
 
 from textual import events, on
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.errors import NoWidget
 from textual.screen import Screen
 from textual.widget import Widget
 
-from lenstui.tui.shared.textual_hacks import LoggingApp, holds_paint_back, key_events
+from lenstui.tui.shared.textual_hacks import LoggingApp, holds_paint_back, key_events, reading_anything
 
 LIMIT = 1.0  # seconds that a key waits for the one before it
 HELD_BACK = 0.02  # seconds after which to see whether the app paints again
@@ -39,6 +40,10 @@ class TypeAheadApp(LoggingApp):
         self._painted: _Front | None = None
         self._turn = 0  # number of the event that is acted on
         self._limit: asyncio.TimerHandle | None = None
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver of the terminal, which reads whatever comes and takes all of a paste for text."""
+        return reading_anything(super().get_driver_class())
 
     def type_first(self, typed: str) -> None:
         """Take what the terminal sent before the app runs, to act on it before all that comes later."""
