@@ -46,6 +46,7 @@ WILD = (
     "\x1b[?1049l",
     "\x9b",
     "\x00",
+    "\udcff\udcc3(",  # bytes that are no text
 )
 ROOMY = ((200, 50), (120, 40), (80, 24))
 SIZES = (*ROOMY, *ROOMY, (40, 12), (20, 5), (3, 2), (1, 1), (300, 4), (4, 90))
@@ -168,7 +169,7 @@ class Monkey:
     def _send(self, terminal: Terminal, kind: str, text: str, count: int = 1) -> None:
         """Send a text as fast as it is taken. What the program no longer takes at its end is for nobody."""
         self._note(kind, repr(text[:60]), count)
-        content = text.encode()
+        content = text.encode("utf-8", "surrogateescape")
         end = time.monotonic() + LIMIT + len(content) / SPEED
         terminal.received = b""
         os.set_blocking(terminal.ours, False)

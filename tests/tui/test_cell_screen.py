@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from lenstui.jobs.messages import CellNotRead, CellRead, Post
+from lenstui.jobs.read import ReadJobs
+from lenstui.jobs.read_request import ReadRequest
 from lenstui.readout.cells import Ranking
+from lenstui.support.errors import LensError
 from lenstui.support.request import Start
 from lenstui.tui.app import LenstuiApp
 from lenstui.tui.explore.cell import CellScreen
@@ -21,7 +25,7 @@ from lenstui.tui.explore.token_list import TokenList
 from lenstui.tui.grid.grid import Cursor
 from tests.by_hand.made_up import WORDS
 from tests.tui.pilots.cell_pilot import lines
-from tests.tui.pilots.looking import do, keys_of, place, until
+from tests.tui.pilots.looking import do, keys_of, place, subtitle, until
 from tests.tui.pilots.still import SIZES, Silent, Still, show
 
 TEXT = "Hello, you"
@@ -236,3 +240,25 @@ async def test_its_keys_are_listed(opened: Any) -> None:
         await commands["Page down"].callback()
         await pilot.pause()
         assert top(app) > 0
+
+
+async def test_a_cell_whose_prompt_cannot_be_read_says_why(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be blank: it is asked for when its prompt is read."""
+    async with opened(TEXT) as (app, pilot):
+        may_fail = threading.Event()
+
+        def prompts(self: ReadJobs, request: ReadRequest) -> list[object]:
+            may_fail.wait()
+            raise LensError("This prompt is refused.")
+
+        monkeypatch.setattr(ReadJobs, "_prompts", prompts)
+        app.explore.parts.reader.read("He")
+        await do(app, "open_cell")
+        await until(pilot, lambda: app.screen is not app.explore)
+        may_fail.set()
+        await until(pilot, lambda: "not read" in subtitle(app))
+        await pilot.pause()
+        said = [str(message.render()) for message in app.screen.query(".ranking--message")]
+        assert said == ["This prompt is refused."] * 2

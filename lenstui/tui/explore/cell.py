@@ -184,8 +184,12 @@ class CellScreen(LeanScreen[None], AppScreen[None]):
     def on_cell_not_read(self, message: CellNotRead) -> None:
         """Show why the likeliest tokens of the cell cannot be read."""
         if message.serial == self._state.serial:
-            for place in self._places:
-                self._say(place, message.text)
+            self.say(message.text)
+
+    def say(self, text: str) -> None:
+        """Show a text in place of the lists: why there are none."""
+        for place in self._places:
+            self._say(place, text)
 
     def _say(self, place: int, text: str) -> None:
         message = self.query_one(f"#ranking-{place} .ranking--message", Static)
@@ -296,3 +300,8 @@ class CellInFull:
         """Have an open screen of a cell read the cell again, whose numbers may have changed."""
         if self._screen is not None and self._screen.is_mounted:
             self._screen.read()
+
+    def fail(self, text: str) -> None:
+        """Have an open screen of a cell, which waits for its prompt, say why this was not read."""
+        if self._screen is not None and self._screen.is_mounted:
+            self._screen.say(text)

@@ -399,6 +399,7 @@ class Explore(LeanScreen[None], AppScreen[None]):
         """Show why the prompt was not read; go back to the tail and the options of the readout on screen."""
         if message.serial == self.state.serial:
             self.parts.reader.fail(message)
+            self.parts.cell.fail(message.text)
             self.parts.growth.fail()
             self.parts.options.fail()
 
