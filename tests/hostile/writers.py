@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 
 from lenstui.export.notebook import KeptView, keep
-from lenstui.lens import LensError, TunedLens, save_lens, save_library_folder
+from lenstui.fitting.checkpoint import save_checkpoint
+from lenstui.fitting.fit import begin
+from lenstui.fitting.loop import fit_steps
+from lenstui.fitting.options import FitOptions
+from lenstui.fitting.plan import FitPlan
+from lenstui.lens import LensError, TunedLens, save_lens, save_library_folder, wire
 from lenstui.lens.last_evaluation import LastEvaluation, keep_evaluations
+from lenstui.texts.bundled import text_for
+from lenstui.texts.documents import Documents
 from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session
+from tests.tiny.byte_level import byte_level_tokenizer
+from tests.tiny.families import FAMILIES, random_model
 
 
 def lens(scale: float) -> TunedLens:
@@ -49,6 +60,23 @@ def view(folder: Path, number: int) -> None:
     keep(KeptView(now, "readout", "prompt", "text " * 50, "<svg/>", "caption"), folder / "notebook")
 
 
+@cache
+def plan() -> FitPlan:
+    """A small fit on the bundled text."""
+    options = FitOptions(
+        closed_form_tokens=64, steps=4, tokens_per_step=32, seq_len=16, held_out_tokens=32, lr=5e-3
+    )
+    return FitPlan(options, Documents((str(text_for("tiny").path),)))
+
+
+def checkpoint(folder: Path, number: int) -> None:
+    model = wire("tiny", random_model(FAMILIES["GPT-NeoX"].config), byte_level_tokenizer())
+    fit = begin(model, plan())
+    for _ in islice(fit_steps(fit), 8 * number):
+        pass
+    save_checkpoint(folder / "fit.checkpoint", fit, plan())
+
+
 WRITERS: dict[str, Callable[[Path, int], None]] = {
     "lens": lambda folder, number: save_lens(lens(number), folder / "lens.pt"),
     "folder": lambda folder, number: save_library_folder(lens(number), folder / "folder"),
@@ -56,6 +84,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "session": session,
     "evaluations": evaluations,
     "notebook": view,
+    "checkpoint": checkpoint,
 }
 
 
