@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import sys
@@ -85,6 +86,7 @@ def run(words: Sequence[str]) -> int:
 
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat or asked.turns is not None)))
     if not in_browser:
+        _check_encoding(parser)
         _take_keyboard(parser)
     typed = set_depth(given.colour or settings.colour)  # before Textual is imported
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
@@ -103,3 +105,10 @@ def _take_keyboard(parser: Parser) -> None:
         os.dup2(os.open("/dev/tty", os.O_RDWR), sys.stdin.fileno())
     except OSError:
         parser.error("the screen needs a keyboard, and standard input is no terminal")
+
+
+def _check_encoding(parser: Parser) -> None:
+    """Refuse an encoding without frames and most scripts: eight characters would stand for each of theirs."""
+    encoding = getattr(sys.__stderr__, "encoding", "utf-8")  # where the screen is written to
+    if codecs.lookup(encoding).name != "utf-8":
+        parser.error(f"the screen needs UTF-8, and the locale here has {encoding}: set LC_ALL=C.UTF-8")
