@@ -108,7 +108,7 @@ def _take_keyboard(parser: Parser) -> None:
 
 
 def _check_encoding(parser: Parser) -> None:
-    """Refuse an encoding without frames and most scripts: eight characters would stand for each of theirs."""
+    """Refuse an encoding that cannot write frames and most scripts: they would be escape codes on screen."""
     encoding = getattr(sys.__stderr__, "encoding", "utf-8")  # where the screen is written to
     if codecs.lookup(encoding).name != "utf-8":
         parser.error(f"the screen needs UTF-8, and the locale here has {encoding}: set LC_ALL=C.UTF-8")
