@@ -121,16 +121,18 @@ class PasteParser(XTermParser):
 
     def feed(self, data: str) -> Iterable[Message]:
         """Yield the events of what has come; nothing has at the end."""
-        if text := self._without_escapes(data) if data else "":
-            for event in super().feed(text):
-                if isinstance(event, Paste):
-                    yield Paste(event.text.replace(_ESCAPE_STANDS_FOR_ITSELF, "\x1b"))
-                else:
-                    yield event
-        elif not data:
-            yield from super().feed("")
+        text = self._without_escapes(data)
+        if data and not text:  # all of it is held
+            return
+        for event in super().feed(text):
+            if isinstance(event, Paste):
+                yield Paste(event.text.replace(_ESCAPE, "\x1b"))
+            else:
+                yield event
 
     def _without_escapes(self, data: str) -> str:
+        if not data:
+            return ""
         found, left = [], self._held + data
         self._held = ""
         while left:
@@ -138,7 +140,7 @@ class PasteParser(XTermParser):
                 inside, end, left = left.partition(_PASTE_ENDS)
                 if not end:
                     inside, self._held = _split_before(inside, _PASTE_ENDS)
-                found += [inside.replace("\x1b", _ESCAPE_STANDS_FOR_ITSELF), end]
+                found += [inside.replace("\x1b", _ESCAPE), end]
                 self._is_pasting = not end
             else:
                 known = len(self._before)
@@ -150,7 +152,7 @@ class PasteParser(XTermParser):
 
 
 _PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
-_ESCAPE_STANDS_FOR_ITSELF = "\ufdd0"  # no character, and never one: in a paste, while Textual reads it
+_ESCAPE = "\ufdd0"  # stands for ESC in a paste while Textual reads it: no character, and never one
 
 
 def _split_before(text: str, mark: str) -> tuple[str, str]:
