@@ -36,6 +36,7 @@ from lenstui.tui.shared.shown import Unprintable
 from lenstui.tui.shared.textual_hacks import forget_lines
 from lenstui.tui.shared.themes import THEMES
 from lenstui.tui.shared.type_ahead import TypeAheadApp
+from lenstui.tui.shared.window_size import sensible_resize
 
 if TYPE_CHECKING:
     from lenstui.jobs.evaluation_messages import LensesEvaluated
@@ -177,8 +178,10 @@ class LenstuiApp(TypeAheadApp):
         """
         if isinstance(event, events.Key):
             self.explore.end_greeting()
-        elif isinstance(event, events.Resize) and event.size == self.size:
-            self.refresh()
+        elif isinstance(event, events.Resize):
+            event = sensible_resize(event)
+            if event.size == self.size:
+                self.refresh()
         await super().on_event(event)
 
     def _check_settings(self) -> None:

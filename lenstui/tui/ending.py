@@ -18,6 +18,7 @@ from textual.message import Message
 from lenstui.support.printable import printable
 from lenstui.tui.guard import Guard
 from lenstui.tui.own_terminal import own_terminal
+from lenstui.tui.shared.window_size import sensible
 
 if TYPE_CHECKING:
     from lenstui.jobs.fit_service import FitService
@@ -84,7 +85,7 @@ class Ending:
             threading.Thread(target=self._watch_line, name="lenstui-line", daemon=True).start()
         # Textual asks for the size in two ways, and repaints without end where these disagree: in a window of
         # size 0, and where TERM is dumb. This is the way it asks after that.
-        size = None if self._terminal is None else shutil.get_terminal_size()
+        size = None if self._terminal is None else sensible(*shutil.get_terminal_size())
         try:
             with own_terminal():
                 self._app.run(size=size)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.events import Event, Key, Paste
+from textual.events import Event, Key, MouseDown, Paste
 
-from lenstui.tui.shared.textual_hacks import PasteParser
+from lenstui.tui.shared.textual_hacks import CarefulParser
 from tests.programs.forked import Forked
 from tests.programs.pty_terminal import ESC, Terminal
 
@@ -31,7 +31,7 @@ HOSTILE = (
 
 def events(pieces: Iterable[str]) -> list[Event]:
     """All that comes of what a terminal sends, piece by piece, and that then ends."""
-    parser = PasteParser()
+    parser = CarefulParser()
     found = [event for piece in (*pieces, "") for event in parser.feed(piece)]
     return [event for event in found if isinstance(event, Event)]
 
@@ -61,8 +61,53 @@ def test_a_paste_comes_in_pieces(text: str, places: list[int]) -> None:
     assert said(events(pieces)) == ["j", f"x{text}y", "k", "two", "up"]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "\x1bP1$r0;48:2::1:2:3m\x1b\\",  # DECRQSS, as `colour_depth` asks
+        "\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\",
+        "\x1b]52;c;cXVpdA==\x07",
+        "\x1b_Gi=31;OK\x1b\\",
+        "\x1b[?62;4;22c",
+        "\x1b[>41;354;0c",
+    ],
+)
+def test_a_late_answer_is_no_key(answer: str) -> None:
+    assert said(events([f"a{answer}\x1b[Bz"])) == ["a", "down", "z"]
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        "\x1b[97;1:3u",  # the release of a key
+        "\x1b[999999999u",
+        "\x1b[1282048u",
+        "\x1b[99999999932S",
+        "\x1b[32;256;1114112D",
+        "\x1b[128;;256637432026Q",
+    ],
+)
+def test_what_textual_cannot_read_is_passed_over(sequence: str) -> None:
+    found = said(events([f"a{sequence}bc\x1b[Bz"]))
+    assert (found[0], found[-4:]) == ("a", ["b", "c", "down", "z"])
+
+
+@given(st.lists(st.sampled_from([*"\x1b[];:<?019999uMm~PcR$yt", "\x1b[<0;9;9M", "\x1b[48;0;0;0;0t"])))
+def test_nothing_that_comes_fails(parts: list[str]) -> None:
+    (*_, last) = events(["".join([*parts, "\x1b[A"]), "z"])
+    assert isinstance(last, Key)
+    assert last.key == "z"
+
+
+@pytest.mark.parametrize("size", ["40;120;0;0", "0;0;800;600", "0;0;0;0"])
+def test_the_mouse_is_where_it_is_in_a_window_without_pixels(size: str) -> None:
+    found = events([f"\x1b[48;{size}t\x1b[<0;10;7M"])
+    (pressed,) = (event for event in found if isinstance(event, MouseDown))
+    assert (pressed.x, pressed.y) == (9, 6)
+
+
 def test_an_escape_alone_is_a_key_after_its_time() -> None:
-    parser = PasteParser()
+    parser = CarefulParser()
     assert not [*parser.feed(ESC)]
     time.sleep(0.15)
     assert said([event for event in parser.tick() if isinstance(event, Event)]) == ["escape"]

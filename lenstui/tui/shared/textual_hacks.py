@@ -9,6 +9,7 @@ not wait for that library.
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._parser import Parser
 from textual._styles_cache import StylesCache
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -91,26 +93,29 @@ def key_events(typed: str) -> list[Event]:
 
     Why: keys that are typed before Textual reads the terminal have been received by another reader.
 
-    Uses: `textual._xterm_parser.XTermParser`, by way of `PasteParser`.
+    Uses: `textual._xterm_parser.XTermParser`, by way of `CarefulParser`.
 
     Noticed by `test_keys_from_before_the_program_runs` in `tests/tui/test_textual_hacks.py`.
     """
-    parser = PasteParser()
+    parser = CarefulParser()
     found = [*parser.feed(typed), *parser.feed("")] if typed else []  # an empty text says that it is all
     return [event for event in found if isinstance(event, Event)]
 
 
-class PasteParser(XTermParser):
-    """A parser of what a terminal sends that takes all of a paste for text.
+class CarefulParser(XTermParser):
+    """A parser of what a terminal sends that takes all of a paste for text, and fails at nothing.
 
     Why: Textual takes an escape sequence within a paste for keys, or for many of them where it does not know
     it, so that what is copied from a hostile page could quit the program. Most terminals leave such sequences
-    out of a paste, but tmux does not.
+    out of a paste, but tmux does not. An answer that nobody waits for any more is taken for keys, too. And a
+    key or a size that Textual cannot compute with, as the release of a key or a window of no pixels, ends it.
 
-    Uses: `textual._xterm_parser.XTermParser` and its `feed`, which takes an empty text for the end.
+    Uses: `textual._xterm_parser.XTermParser`: `feed`, which takes an empty text for the end,
+    `parse_mouse_code`, `mouse_pixels`, `terminal_size` and `terminal_pixel_size`; `Parser.__init__`, which
+    begins the parsing anew.
 
-    Noticed by `test_what_is_pasted_is_text` and `test_a_paste_comes_in_pieces` in
-    `tests/tui/test_pastes.py`.
+    Noticed by `test_what_is_pasted_is_text`, `test_a_paste_comes_in_pieces`, `test_a_late_answer_is_no_key`
+    and `test_what_textual_cannot_read_is_passed_over` in `tests/tui/test_pastes.py`.
     """
 
     def __init__(self, debug: bool = False) -> None:
@@ -121,18 +126,31 @@ class PasteParser(XTermParser):
 
     def feed(self, data: str) -> Iterable[Message]:
         """Yield the events of what has come; nothing has at the end."""
-        text = self._without_escapes(data)
-        if data and not text:  # all of it is held
+        if not data:
+            yield from super().feed("")
             return
-        for event in super().feed(text):
-            if isinstance(event, Paste):
-                yield Paste(event.text.replace(_ESCAPE, "\x1b"))
-            else:
-                yield event
+        for part in _SEQUENCES.split(self._without_escapes(data)):
+            # A sequence goes in by characters, so that those behind one that fails are read all the same.
+            length = _LONGEST if part.startswith("\x1b") else 0
+            for piece in (*part[:length], part[length:]):
+                yield from self._read(piece)
+
+    def _read(self, text: str) -> Iterable[Message]:
+        try:
+            for event in super().feed(text) if text else ():
+                if isinstance(event, Paste):
+                    yield Paste(event.text.replace(_ESCAPE, "\x1b"))
+                else:
+                    yield event
+        except (ArithmeticError, ValueError):
+            Parser.__init__(self)
+
+    def parse_mouse_code(self, code: str) -> Message | None:
+        """Return the event of a mouse, whose places are of cells where the window has no pixels."""
+        self.mouse_pixels = self.mouse_pixels and bool(self.terminal_size and self.terminal_pixel_size)
+        return super().parse_mouse_code(code)
 
     def _without_escapes(self, data: str) -> str:
-        if not data:
-            return ""
         found, left = [], self._held + data
         self._held = ""
         while left:
@@ -145,12 +163,16 @@ class PasteParser(XTermParser):
             else:
                 known = len(self._before)
                 outside, begin, left = (self._before + left).partition(_PASTE_BEGINS)
-                found.append((outside + begin)[known:])
+                found.append(_ANSWERS.sub("", (outside + begin)[known:]))
                 self._before = "" if begin else outside[1 - len(_PASTE_BEGINS) :]
                 self._is_pasting = bool(begin)
         return "".join(found)
 
 
+_SEQUENCES = re.compile(r"(?=\x1b)")
+_LONGEST = 64  # characters of a sequence that Textual may know
+# Answers to questions about colours, names and the like (OSC, DCS, APC), and about the kind of terminal (DA).
+_ANSWERS = re.compile(r"\x1b[]P_^][^\x1b\x07]{1,4096}(?:\x07|\x1b\\)|\x1b\[[?>=][\d;]*c")
 _PASTE_BEGINS, _PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 _ESCAPE = "\ufdd0"  # stands for ESC in a paste while Textual reads it: no character, and never one
 
@@ -174,7 +196,7 @@ def reading_anything(driver: type[Driver]) -> type[Driver]:
     `tests/tui/test_pastes.py`, and `test_a_driver_that_fails_says_so` in `tests/tui/test_textual_hacks.py`.
     """
     names = vars(sys.modules[driver.__module__])
-    own = {"XTermParser": PasteParser, "getincrementaldecoder": _forgiving_decoder}
+    own = {"XTermParser": CarefulParser, "getincrementaldecoder": _forgiving_decoder}
     names.update({name: value for name, value in own.items() if name in names})
     read = getattr(driver, "run_input_thread", None)
     if read is None:  # a driver without a terminal
