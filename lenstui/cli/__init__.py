@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     interrupt_again()
+    if reason := _why_not_run():
+        say(reason)
+        return 1
     # Display text is Unicode; a terminal without it shows escapes rather than a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -62,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         _abandon_stdout()
         return 0
+    except MemoryError:
+        say("Memory ran out.")
+        return 1
     except OSError as error:
         say(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
         _abandon_stdout()
@@ -73,6 +79,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         say(crash_line(error))
         return 1
+
+
+def _why_not_run() -> str:
+    """Open which of the standard streams are closed, and return why nothing can be run, if that is so.
+
+    Else a file that is opened later would be standard output to all that writes there.
+    """
+    has_output = sys.stdout is not None
+    for number, (name, mode) in enumerate({"stdin": "r", "stdout": "w", "stderr": "w"}.items()):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+    if not has_output:
+        return "Standard output is closed."
+    if sys.flags.optimize > 1:
+        return "transformers needs its docstrings: run lenstui without PYTHONOPTIMIZE=2 or -OO."
+    return ""
 
 
 def _run(words: Sequence[str]) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import codecs
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from types import FrameType
+from typing import NoReturn
 
 from lenstui.cli.arguments import (
     Parser,
@@ -87,7 +90,10 @@ def run(words: Sequence[str]) -> int:
         return show(asked, Shape(reading=Reading(bos=asked.bos, chat=asked.chat or asked.turns is not None)))
     if not in_browser:
         _check_encoding(parser)
+        _check_variables(parser)
         _take_keyboard(parser)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, _leave)  # until the screen is there, which leaves in its own way
     typed = set_depth(given.colour or settings.colour)  # before Textual is imported
     gc.disable()  # until the first paint: nothing is garbage yet, and collecting takes a tenth of the time
     from lenstui.tui.app import run as run_app
@@ -109,6 +115,20 @@ def _take_keyboard(parser: Parser) -> None:
 
 def _check_encoding(parser: Parser) -> None:
     """Refuse an encoding that cannot write frames and most scripts: they would be escape codes on screen."""
-    encoding = getattr(sys.__stderr__, "encoding", "utf-8")  # where the screen is written to
+    encoding = sys.stdout.encoding
     if codecs.lookup(encoding).name != "utf-8":
         parser.error(f"the screen needs UTF-8, and the locale here has {encoding}: set LC_ALL=C.UTF-8")
+
+
+def _check_variables(parser: Parser) -> None:
+    """Refuse what the environment says to Textual, where that is nothing that it can do."""
+    system = os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto")
+    if system not in (systems := ("auto", "standard", "256", "truecolor", "windows")):
+        parser.error(f"TEXTUAL_COLOR_SYSTEM is {system!r}, and none of {', '.join(systems)}: unset it")
+    if driver := os.environ.get("TEXTUAL_DRIVER"):
+        parser.error(f"TEXTUAL_DRIVER is {driver!r}, which does not draw on a terminal: unset it")
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process: nothing is drawn or written yet, and an import that is cut short fails in any way."""
+    os._exit(128 + number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -27,7 +28,7 @@ LIMIT = 10.0  # seconds that a last checkpoint may take
 FIRST_PAINT = 0.5  # seconds that are left to the first paint before anything is watched
 GRACE = 2.0  # seconds that the screen may take to be put away
 _NO_TERMINAL = (AttributeError, OSError, TypeError, ValueError, termios.error)
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 # The sequences by which Textual's driver restores a terminal: paste, mouse, wrapping, keys, screen, cursor.
@@ -73,11 +74,16 @@ class Ending:
         self._put_away = threading.Event()
         self._terminal: list[Any] | None = None  # the terminal's settings before the app ran
         self._guard = Guard()
+        self._is_for_guard = False  # whether the terminal takes nothing now, and is left to the guard
 
     def run(self) -> NoReturn:
         """Run the app, then leave the process, without waiting for the model thread."""
-        with suppress(*_NO_TERMINAL):
+        try:
             self._terminal = termios.tcgetattr(sys.__stdin__)  # type: ignore[arg-type]
+        except _NO_TERMINAL as error:
+            if error.args[:1] == (errno.EIO,):  # there was one, and it is gone
+                self._signal = signal.SIGHUP
+                self._leave()
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has SIGHUP ignored
                 signal.signal(number, self._hear)
@@ -134,15 +140,17 @@ class Ending:
     def _put_terminal_back(self) -> None:
         """Restore the terminal in place of the app, which is stuck: in its work, or in showing its failure.
 
-        Nothing here waits, since a dropped line may take no byte any more.
+        Nothing here waits, since a dropped line may take no byte any more. Where the terminal only takes none
+        now, the guard waits for it.
         """
+        self._is_for_guard = True
         with suppress(*_NO_TERMINAL):
             if self._terminal is not None:
                 termios.tcsetattr(sys.__stdin__, termios.TCSANOW, self._terminal)  # type: ignore[arg-type]
         with suppress(*_NO_TERMINAL):
             name = os.ttyname(sys.__stderr__.fileno())  # type: ignore[union-attr]  # where Textual draws
             screen = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            os.write(screen, _PUT_AWAY)
+            self._is_for_guard = os.write(screen, _PUT_AWAY) < len(_PUT_AWAY)
 
     def _save(self) -> None:
         """Write a checkpoint of the fit, and prepare the last words to the user about that checkpoint."""
@@ -164,7 +172,8 @@ class Ending:
     def _leave(self) -> NoReturn:
         words = "\n".join(filter(None, [self._app.failure, self._words or self._app.last_words]))
         self._app.training.let_go()
-        self._guard.dismiss()
+        if not self._is_for_guard:
+            self._guard.dismiss()
         with suppress(OSError, ValueError):  # stdout and stderr may be gone with the line
             if words:
                 print(printable(words, kept="\n"), file=sys.__stderr__, flush=True)

@@ -39,9 +39,10 @@ class FreshProgram:
 class Fresh:
     """Where programs are started afresh, with nothing imported."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Have them started in a folder, by default in this one."""
+    def __init__(self, folder: Path | None = None, shell: str = 'exec "$@"') -> None:
+        """Have them started in a folder, by default in this one, by a line of a shell that has them as $@."""
         self._folder = folder
+        self._shell = shell
 
     def start(
         self, *words: object, terminal: str, keyboard: bool, environment: Mapping[str, str]
@@ -50,7 +51,7 @@ class Fresh:
         assert keyboard
         with Path(terminal).open("r+b", buffering=0) as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lenstui", *map(str, words)],
+                ["sh", "-c", self._shell, "sh", sys.executable, "-m", "lenstui", *map(str, words)],
                 stdin=file,
                 stdout=file,
                 stderr=file,

@@ -191,10 +191,14 @@ class Terminal:
 
     def hang_up(self) -> int:
         """The line drops; the exit status."""
-        os.close(self._theirs)
-        os.close(self.ours)
+        self.drop()
         self._status = self.program.status()
         return self._status
+
+    def drop(self) -> None:
+        """The line drops."""
+        os.close(self._theirs)
+        os.close(self.ours)
 
     def end(self) -> int:
         """Wait for the end, reading what is said; the exit status."""
