@@ -65,9 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has closed it
         _abandon_stdout()
         return 0
-    except MemoryError:
-        say("Memory ran out.")
-        return 1
     except OSError as error:
         say(f"{error.filename or 'Standard output'}: {error.strerror or error}.")
         _abandon_stdout()

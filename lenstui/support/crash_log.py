@@ -21,11 +21,17 @@ from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
 MOST_BYTES = 256 << 10  # of the log: a longer one becomes `lenstui.log.1`, in place of the one before it
+OUT_OF_MEMORY = "Memory ran out: free some, or take a smaller model."
 _PACKAGES = ("torch", "transformers", "textual", "numpy")
 
 
 def crash_line(error: BaseException) -> str:
-    """Add an error to the log, and return one line for the user: what it is, where, and where the log is."""
+    """Add an error to the log, and return one line for the user: what it is, where, and where the log is.
+
+    That memory ran out is no defect: it is said alone, and not logged.
+    """
+    if isinstance(error, MemoryError):  # no defect
+        return OUT_OF_MEMORY
     place = _place(error)
     what = f"This is a defect: {type(error).__name__}" + (f" in {place}" if place else "")
     if not note_crash(error):

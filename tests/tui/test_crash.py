@@ -91,3 +91,9 @@ def test_the_log_stays_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     logs = sorted(tmp_path.rglob("*"))
     assert [log.name for log in logs if log.is_file()] == ["lenstui.log", "lenstui.log.1"]
     assert all(log.stat().st_size < 1500 for log in logs if log.is_file())
+
+
+def test_memory_that_runs_out_is_no_defect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert crash_log.crash_line(MemoryError()) == "Memory ran out: free some, or take a smaller model."
+    assert not paths.log().exists()
