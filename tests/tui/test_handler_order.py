@@ -103,7 +103,7 @@ def test_the_parts_are_all_that_explore_holds() -> None:
             ["reader.finish", "cell.read_anew", "sublayers.say", "finals.compare", "instant.consider"],
         ),
         (FinalsCompared(0, {}), ["finals.take"]),
-        (ReadFailed(0, "why"), ["reader.fail", "growth.fail", "options.fail"]),
+        (ReadFailed(0, "why"), ["reader.fail", "cell.fail", "growth.fail", "options.fail"]),
         # Of an earlier reading, which nobody waits for any more.
         (ReadStarted(7, ("a",), 0, ("emb",)), []),
         (TileRead(7, SideTile(0, 1, {}), {}), []),

@@ -16,7 +16,7 @@ from lenstui.tui.grid.grid import Grid
 from lenstui.tui.grid.pane import Pane
 from lenstui.tui.grid.room import LEAST, MOST, NUMBER, Contents, column_layout, lines_of_row
 from tests.by_hand.made_up import COLUMNS, WORDS, cells
-from tests.tui.pilots.looking import said
+from tests.tui.pilots.looking import said, until
 from tests.tui.pilots.still import MODEL, WITHOUT_LENS, show, side_tile, still, whole
 
 __all__ = ["still"]  # a fixture
@@ -144,7 +144,7 @@ async def test_all_rows_are_seen_where_they_were_before(still: LenstuiApp) -> No
         await show(pilot)
         grid = still.explore.grids[0]
         assert grid.depth == 1
-        assert grid.size.height - 1 >= len(MODEL.rows)
+        await until(pilot, lambda: grid.size.height - 1 >= len(MODEL.rows))  # once the room is shared
         assert seen(grid) >= 7
 
 
