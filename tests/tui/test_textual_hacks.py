@@ -9,12 +9,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 from textual.app import App, ComposeResult
+from textual.drivers import web_driver
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.events import Key
 from textual.widgets import Static
 
 from lenstui.support import paths
-from lenstui.tui.shared.textual_hacks import LoggingApp, Piece, PieceScreen, key_events, reading_anything
+from lenstui.tui.browser_driver import BrowserDriver
+from lenstui.tui.shared.textual_hacks import (
+    CarefulParser,
+    LoggingApp,
+    Piece,
+    PieceScreen,
+    key_events,
+    reading_anything,
+)
 from lenstui.tui.shared.type_ahead import TypeAheadApp
 
 
@@ -115,6 +124,12 @@ async def test_a_driver_that_fails_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
     assert app.failure is not None
     assert "ZeroDivisionError" in app.failure
     assert "ZeroDivisionError" in paths.log().read_text()
+
+
+def test_a_driver_for_a_browser_reads_as_carefully() -> None:
+    assert issubclass(reading_anything(BrowserDriver), BrowserDriver)
+    assert vars(web_driver)["XTermParser"] is CarefulParser
+    assert vars(web_driver)["getincrementaldecoder"]("utf-8")().decode(b"a\xff") == "a\ufffd"
 
 
 def test_a_driver_without_a_terminal_stays_as_it_is() -> None:

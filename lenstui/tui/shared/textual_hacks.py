@@ -189,15 +189,16 @@ def reading_anything(driver: type[Driver]) -> type[Driver]:
     Why: a driver makes its parser and its decoder itself, and nothing public chooses others. A byte that is
     no UTF-8, as from a terminal in another encoding, would end its thread, and the program without a word.
 
-    Uses: `XTermParser` and `getincrementaldecoder`, names in the driver's module, `run_input_thread` of
+    Uses: `XTermParser` and `getincrementaldecoder`, names in modules of drivers, `run_input_thread` of
     drivers (overridden), and `App._handle_exception`.
 
     Noticed by `test_a_paste_presses_no_keys` and `test_bytes_that_are_no_text_are_read` in
     `tests/tui/test_pastes.py`, and `test_a_driver_that_fails_says_so` in `tests/tui/test_textual_hacks.py`.
     """
-    names = vars(sys.modules[driver.__module__])
     own = {"XTermParser": CarefulParser, "getincrementaldecoder": _forgiving_decoder}
-    names.update({name: value for name, value in own.items() if name in names})
+    for base in driver.__mro__:
+        names = vars(sys.modules[base.__module__])
+        names.update({name: value for name, value in own.items() if name in names})
     read = getattr(driver, "run_input_thread", None)
     if read is None:  # a driver without a terminal
         return driver
