@@ -79,7 +79,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _why_not_run() -> str:
-    """Open which of the standard streams are closed, and return why nothing can be run, if that is so.
+    """Return why no command can be run; nothing where one can."""
+    if not _has_output():
+        return "Standard output is closed."
+    if sys.flags.optimize > 1:
+        return "transformers needs its docstrings: run lenstui without PYTHONOPTIMIZE=2 or -OO."
+    return ""
+
+
+def _has_output() -> bool:
+    """Return whether standard output was open, and open which of the standard streams are closed.
 
     Else a file that is opened later would be standard output to all that writes there.
     """
@@ -93,11 +102,7 @@ def _why_not_run() -> str:
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
-    if not has_output:
-        return "Standard output is closed."
-    if sys.flags.optimize > 1:
-        return "transformers needs its docstrings: run lenstui without PYTHONOPTIMIZE=2 or -OO."
-    return ""
+    return has_output
 
 
 def _run(words: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
 MOST_BYTES = 256 << 10  # of the log: a longer one becomes `lenstui.log.1`, in place of the one before it
-OUT_OF_MEMORY = "Memory ran out: free some, or take a smaller model."
+_OUT_OF_MEMORY = "Memory ran out: free some, or take a smaller model."
 _PACKAGES = ("torch", "transformers", "textual", "numpy")
 
 
@@ -30,8 +30,8 @@ def crash_line(error: BaseException) -> str:
 
     That memory ran out is no defect: it is said alone, and not logged.
     """
-    if isinstance(error, MemoryError):  # no defect
-        return OUT_OF_MEMORY
+    if isinstance(error, MemoryError):
+        return _OUT_OF_MEMORY
     place = _place(error)
     what = f"This is a defect: {type(error).__name__}" + (f" in {place}" if place else "")
     if not note_crash(error):

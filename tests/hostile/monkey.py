@@ -137,10 +137,10 @@ class Monkey:
         """Leave whatever is in front, go a way from Explore, and look what is there then."""
         for _ in range(3):
             self._send(terminal, "way", "\x1b")
-            _wait(terminal, SETTLES)
+            terminal.rest(SETTLES)
         for key in re.findall(r"\x1b\[\w|[^\r]+|\r", way):
             self._send(terminal, "way", key)
-            _wait(terminal, self._pick.choice((0.0, SETTLES, SETTLES, 2.0)))
+            terminal.rest(self._pick.choice((0.0, SETTLES, SETTLES, 2.0)))
         self.seen.update(seen(terminal.text))
 
     def _resize(self, terminal: Terminal, width: int, height: int) -> None:
@@ -160,7 +160,7 @@ class Monkey:
             is_due = key == "\x1b" and is_home(terminal.text)  # behind Esc, which leaves the prompt
             key = "?" if is_due else "\x1b"
             self._send(terminal, "way", key)
-            _wait(terminal, 4 * SETTLES)
+            terminal.rest(4 * SETTLES)
         self.seen.update(seen(terminal.text))
 
     def _key(self) -> str:
@@ -183,13 +183,6 @@ class Monkey:
     def _note(self, kind: str, what: str, count: int = 1) -> None:
         self.sent[kind] += count
         self.last.append(f"{kind} {what}")
-
-
-def _wait(terminal: Terminal, seconds: float) -> None:
-    """Read what it shows for so long."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        terminal.read(left)
 
 
 def started(programs: Forked | Fresh, model: Path, folder: Path) -> Callable[[], Terminal]:

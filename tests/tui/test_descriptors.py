@@ -95,9 +95,7 @@ def test_a_line_that_drops_unheard_at_the_start_ends_it(begin: Callable[..., Ter
 @pytest.mark.parametrize("delay", [0.15, 0.4, 0.7, 1.0, 1.5, 3.0])
 def test_an_interrupt_at_the_start_is_one(begin: Callable[..., Terminal], delay: float) -> None:
     terminal = begin('exec "$@"')
-    end = time.monotonic() + delay
-    while time.monotonic() < end:
-        terminal.read(0.05)
+    terminal.rest(delay)
     terminal.program.send(signal.SIGINT)
     assert terminal.end() in (130, -signal.SIGINT)  # the latter before a line of lenstui has run
     assert terminal.settings() == terminal.before
