@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lenstui.support import paths
-from lenstui.support.errors import is_debugging, named_line
+from lenstui.support.errors import is_debugging, is_out_of_memory, named_line
 from lenstui.support.printable import printable
 from lenstui.support.version import __version__
 
@@ -30,7 +30,7 @@ def crash_line(error: BaseException) -> str:
 
     That memory ran out is no defect: it is said alone, and not logged.
     """
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return _OUT_OF_MEMORY
     place = _place(error)
     what = f"This is a defect: {type(error).__name__}" + (f" in {place}" if place else "")
