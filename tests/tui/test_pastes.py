@@ -106,6 +106,12 @@ def test_the_mouse_is_where_it_is_in_a_window_without_pixels(size: str) -> None:
     assert (pressed.x, pressed.y) == (9, 6)
 
 
+def test_what_is_typed_is_written_to_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [*CarefulParser(debug=True).feed("secret")]
+    assert not [*tmp_path.iterdir()]
+
+
 def test_an_escape_alone_is_a_key_after_its_time() -> None:
     parser = CarefulParser()
     assert not [*parser.feed(ESC)]

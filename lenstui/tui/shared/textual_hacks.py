@@ -119,7 +119,7 @@ class CarefulParser(XTermParser):
     """
 
     def __init__(self, debug: bool = False) -> None:
-        super().__init__(debug)
+        super().__init__()  # with `debug`, all that is typed would go to keys.log in the current folder
         self._is_pasting = False
         self._before = ""  # the last characters outside of a paste, which may begin the mark of one
         self._held = ""  # the last ones of a paste that may begin the mark of its end
