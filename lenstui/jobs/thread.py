@@ -30,6 +30,7 @@ Work = Callable[[Stop], Iterator[None] | None]
 class _Job:
     priority: int
     serial: int
+    kind: str | None = field(compare=False)
     work: Work = field(compare=False)
     answers: bool = field(compare=False, default=False)
     steps: Iterator[None] | None = field(compare=False, default=None)
@@ -63,7 +64,7 @@ class JobThread:
                 and says so itself.
         """
         with self._lock:
-            job = _Job(priority, next(self._serials), work, answers)
+            job = _Job(priority, next(self._serials), kind, work, answers)
             if kind is not None:
                 if kind in self._newest:
                     self._newest[kind].stopped.set()
@@ -74,15 +75,28 @@ class JobThread:
 
     def _run(self) -> None:
         while True:
-            job = self._next()
-            try:
-                if self._step(job):
-                    job.serial = next(self._serials)  # behind the others of its priority
-                    self._jobs.put(job)
-            except BaseException as error:  # the thread outlives any job
-                if not (isinstance(error, Exception) or is_panic(error)):
-                    raise
-                self._on_error(error)
+            self._go_on(self._next())
+
+    def _go_on(self, job: _Job) -> None:
+        """Do a step of a job, and queue it again where more are left."""
+        has_more = False
+        try:
+            has_more = self._step(job)
+        except BaseException as error:  # the thread outlives any job
+            if not (isinstance(error, Exception) or is_panic(error)):
+                raise
+            self._on_error(error)
+        if has_more:
+            job.serial = next(self._serials)  # behind the others of its priority
+            self._jobs.put(job)
+        else:
+            self._let_go(job)
+
+    def _let_go(self, job: _Job) -> None:
+        """Forget a job that is over: it holds the screen that asked for it."""
+        with self._lock:
+            if job.kind is not None and self._newest.get(job.kind) is job:
+                del self._newest[job.kind]
 
     def _next(self) -> _Job:
         """Wait for the next job; where it is long in coming, hand back the memory of those before, once."""

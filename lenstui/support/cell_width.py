@@ -7,7 +7,7 @@ from functools import lru_cache
 from rich.cells import cell_len, set_cell_size
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)  # two screens full of cells
 def fit(text: str, width: int) -> str:
     """Return the text cut or padded to a width in cells, with an ellipsis where it was cut."""
     if cell_len(text) <= width:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 
@@ -28,6 +30,26 @@ def test_a_new_job_stops_the_older_one_of_its_kind() -> None:
     thread.submit("read", lambda stop: second.set())
     assert ended.wait(LIMIT)
     assert second.wait(LIMIT)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_that_is_over_is_kept_no_longer(fails: bool) -> None:
+    thread = JobThread(on_error=lambda error: None)
+    over = threading.Event()
+
+    class Screen:
+        def show(self, stop: Stop) -> None:
+            if fails:
+                raise ValueError
+
+    screen = Screen()
+    there = ref(screen)
+    thread.submit("read", screen.show)
+    thread.submit("last", lambda stop: over.set(), priority=1)
+    del screen
+    assert over.wait(LIMIT)
+    gc.collect()
+    assert there() is None
 
 
 def test_a_waiting_job_that_was_replaced_never_runs() -> None:

@@ -51,7 +51,7 @@ def _written(pieces: Iterable[Piece], console: Console) -> str:
     return "".join(sequences)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 11)
 def _change(old: Style | None, new: Style | None, system: ColorSystem) -> str:
     """Return the escape sequences that change one style to another."""
     before, after = _codes(old, system), _codes(new, system)
