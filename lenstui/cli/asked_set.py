@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.support.errors import LensError
-
 if TYPE_CHECKING:
     from lenstui.opening.second_side import AskedAgainst
     from lenstui.readout.sets.prompts import PromptSet
@@ -107,17 +105,13 @@ class AskedSet:
         return replace(self, prompts=outliers.reference, group_column=None, outliers=None)
 
 
-def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
+def opened_prompts(asked: AskedSet) -> PromptSet:
     """Read the cases of a requested set.
-
-    Args:
-        asked: the set.
-        output: the file that results are written to, which must be another one; None for stdout.
 
     Raises:
         LensError: as `open_prompts` does.
     """
-    prompts = _opened(asked, output)
+    prompts = _opened(asked)
     cases = prompts.cases
     if asked.thinking is not None:
         cases = tuple(case.with_thinking(asked.thinking) for case in cases)
@@ -126,7 +120,7 @@ def opened_prompts(asked: AskedSet, output: Path | None) -> PromptSet:
     return replace(prompts, cases=cases)
 
 
-def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
+def _opened(asked: AskedSet) -> PromptSet:
     from lenstui.readout.sets.prompt_fields import PromptFile
     from lenstui.readout.sets.prompts import (
         EXAMPLES,
@@ -155,6 +149,4 @@ def _opened(asked: AskedSet, output: Path | None) -> PromptSet:
         unread: dict[str, None] = {}
         cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread=unread))
         return PromptSet(_STDIN, cases, skipped, tuple(unread))
-    if output is not None and output.exists() and path.exists() and output.samefile(path):
-        raise LensError(f"{output} is the file of prompts: write to another one.")
     return open_prompts(file)

@@ -8,14 +8,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
 from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.support.atomic_file import written
+from lenstui.support.errors import LensError
 from lenstui.support.printable import printable
 from lenstui.support.typed_number import whole_number
+from lenstui.support.typed_path import expanded, is_file
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -26,6 +29,7 @@ FORMATS = ("table", "json", "csv", "parquet", "html", "svg", "pdf", "md")
 STREAMED = ("csv", "parquet")  # formats that are written while the rest is still being read
 _TABLE_OR_JSON = FORMATS[:2]
 _MOST_MM = 5000
+_READ_FROM_NO_FILE = {"prompt", "word", "output", "save"}  # a text may be called as a file is
 _ENDINGS = {"": "table", ".txt": "table", ".htm": "html"} | {f".{form}": form for form in FORMATS[1:]}
 
 
@@ -93,7 +97,12 @@ def _millimetres(text: str) -> float:
 
 
 def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[str] = _TABLE_OR_JSON) -> str:
-    """Return one of `formats`, from `--format` or the file's ending."""
+    """Return one of `formats`, from `--format` or the file's ending.
+
+    Raises:
+        LensError: if `-o` names a file that the command reads.
+    """
+    check_unread(given.output, given)
     ending = "" if given.output is None else given.output.suffix
     form: str | None = given.format or _ENDINGS.get(ending.lower())
     if form is not None and form in formats:
@@ -102,6 +111,29 @@ def output_format(parser: Parser, given: argparse.Namespace, formats: Sequence[s
     if given.format:
         parser.error(f"--format {given.format} is for other results: here it is {choice}")
     parser.error(f"the ending {ending} does not tell the format: add --format {choice}")
+
+
+def check_unread(file: Path | None, given: argparse.Namespace) -> None:
+    """Refuse to write over a file that an argument names, or that is in a folder that one names.
+
+    Raises:
+        LensError: if the file is there, and read.
+    """
+    if file is None or not is_file(file):
+        return
+    for name, value in vars(given).items():
+        if name in _READ_FROM_NO_FILE:
+            continue
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, str | Path) and _is_of(file, expanded(str(each))):
+                raise LensError(f"{file} is read by this command: write to another file.")
+
+
+def _is_of(file: Path, read: Path) -> bool:
+    """Return whether a file is another one, or in a folder."""
+    with suppress(OSError, ValueError):  # no path: a name on the hub, or too long for one
+        return read.samefile(file.resolve().parent if read.is_dir() else file)
+    return False
 
 
 def deliver(text: str | Iterable[str], file: Path | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.asked_set import AskedOutliers, AskedSet, opened_prompts
@@ -121,7 +120,7 @@ class ReferenceSet:
         yield from map(separation_text, separations(tally.scored, self.outliers.normal))
 
 
-def opened_reference(asked: AskedSet, prompts: PromptSet, output: Path | None) -> ReferenceSet | None:
+def opened_reference(asked: AskedSet, prompts: PromptSet) -> ReferenceSet | None:
     """Read the cases of the reference set, and check what needs no model.
 
     Args:
@@ -144,6 +143,4 @@ def opened_reference(asked: AskedSet, prompts: PromptSet, output: Path | None) -
         return None
     methods_named(outliers.methods)
     check_normal(outliers.normal, prompts.groups)
-    return ReferenceSet(
-        opened_prompts(asked.of_reference(outliers), output), prompts, outliers, asked.exact_targets
-    )
+    return ReferenceSet(opened_prompts(asked.of_reference(outliers)), prompts, outliers, asked.exact_targets)

@@ -79,8 +79,8 @@ def show_set(asked: Start, shape: Shape, asked_set: AskedSet) -> int:
     """Read the prompts, write the readout, and return the exit status."""
     if shape.output is not None:
         check_place(shape.output, special=True)
-    prompts = opened_prompts(asked_set, shape.output)  # before the model, since loading takes long
-    reference = opened_reference(asked_set, prompts, shape.output)
+    prompts = opened_prompts(asked_set)  # before the model, since loading takes long
+    reference = opened_reference(asked_set, prompts)
     # Formats without means are written while reading, unless to a terminal, which shows the line of progress.
     streamed = shape.format in STREAMED and (shape.output is not None or not sys.stdout.isatty())
     tally = _Tally()

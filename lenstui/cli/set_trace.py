@@ -31,7 +31,7 @@ def show_set_trace(asked: Start, asked_set: AskedSet, options: TraceOptions, sha
     output = shape.output
     if output is not None:
         check_place(output, special=True)
-    prompts = opened_prompts(asked_set, output)  # before the model, since loading takes long
+    prompts = opened_prompts(asked_set)  # before the model, since loading takes long
     cases: list[CaseTrace | FailedCase] = []
     try:
         with progress() as on_stage, aside():

@@ -15,6 +15,7 @@ from lenstui.cli.arguments import Parser, add_model, add_text, model_start, text
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_processes, say_text
 from lenstui.cli.fit_options import DECIDED, add_fit_options, check_kind, fit_options, number
+from lenstui.cli.output import check_unread
 from lenstui.cli.stderr import aside, progress, say, silence
 from lenstui.cli.watch import watch
 from lenstui.export.command import resume_command
@@ -108,6 +109,7 @@ def _begun(given: argparse.Namespace, asked: Start, processes: Processes) -> Fit
             find_files(text_documents(given))  # before the model, since loading takes long
         if given.save is not None and processes.is_first:
             check_place(given.save)
+            check_unread(given.save, given)
             check_unfinished(given.save)
     with progress() as on_stage, aside():
         model = _opened(asked, on_stage, processes)
@@ -167,6 +169,7 @@ def _resumed(given: argparse.Namespace, asked: Start, processes: Processes) -> F
         lens = given.save or lens_path(given.resume)
         if processes.is_first:
             check_place(lens)
+            check_unread(given.save, given)
             if checkpoint_path(lens).resolve() != given.resume.resolve():
                 check_unfinished(lens)
     if given.save is None and checkpoint.names_other_place(lens):

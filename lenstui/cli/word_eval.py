@@ -43,8 +43,6 @@ def show_words(asked: Start, asked_words: AskedWords, form: str, output: Path | 
 
     if output is not None:
         check_place(output, special=True)
-        if output.exists() and asked_words.words.exists() and output.samefile(asked_words.words):
-            raise LensError(f"{output} is the file of items: write to another one.")
     items = open_items(asked_words.words)  # before the model, since loading takes long
     with progress() as on_stage, aside():
         from lenstui.opening.opened import open_model

@@ -71,9 +71,14 @@ def read_state(path: Path, version: int) -> tuple[dict[str, Any], str | None]:
 def write_state(path: Path, version: int, content: dict[str, Any]) -> str | None:
     """Write a state file as a whole, for the user's eyes only.
 
+    What was there and cannot be used, as another version wrote it or it is damaged, is kept as `NAME.aside`.
+
     Returns:
         Why the file was not written, in one line; None where it was.
     """
+    if read_state(path, version)[1] is not None:
+        with suppress(OSError, ValueError):
+            path.replace(path.with_name(f"{path.name}.aside"))
     try:
         with replaced(path, private=True, durable=False, make_folder=True) as file:
             file.write(json.dumps({"version": version, **content}, indent=1).encode())

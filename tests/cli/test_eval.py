@@ -331,7 +331,7 @@ def test_a_wrong_call(words: list[str], complaint: str, capsys: pytest.CaptureFi
         (["--data", "no.txt"], "There is no file no.txt."),
         (["--data", "\x1b[2J*"], "No file matches \\x1b[2J*."),
         (["--data", "TEXT", "-o", "no/where.txt"], "There is no folder no to write where.txt to."),
-        (["--data", "TEXT", "-o", "TEXT"], "is one of the texts: write to another file."),
+        (["--data", "TEXT", "-o", "TEXT"], "is read by this command: write to another file."),
         (["--data", "TEXT", "--text-column", "body"], "Plain text has no columns"),
         (["--data", "TEXT", "--min-chars", "1000"], "No document has 1000 characters: the longest has 4"),
         (

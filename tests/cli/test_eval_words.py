@@ -118,7 +118,7 @@ def test_into_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", "")
     assert json.loads((tmp_path / "out.json").read_text())["items"] == 7
     assert status(*words_of(folder, "-o", folder / "items.json")) == 1
-    assert "is the file of items: write to another one." in capsys.readouterr().err
+    assert "is read by this command: write to another file." in capsys.readouterr().err
     assert json.loads((folder / "items.json").read_text()) == {"items": WORDS}
 
 

@@ -308,7 +308,7 @@ def test_nothing_to_write(tiny_folder: Path, tmp_path: Path, capsys: Any) -> Non
     assert "cases.jsonl can be read: The prompt is empty." in capsys.readouterr().err
     file.write_text('{"prompt": "a"}\n')
     assert status("read", "--prompts", file, "-o", file, "--format", "json") == 1
-    assert "is the file of prompts" in capsys.readouterr().err
+    assert f"{file} is read by this command: write to another file." in capsys.readouterr().err
     assert file.read_text() == '{"prompt": "a"}\n'
 
 
