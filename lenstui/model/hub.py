@@ -28,7 +28,7 @@ from lenstui.model.name import BUNDLED_MODEL, DEFAULT_MODEL, looks_like_a_path, 
 from lenstui.support import paths
 from lenstui.support.errors import LensError
 from lenstui.support.small_file import read_json, read_small
-from lenstui.support.typed_path import expanded, is_file, is_folder
+from lenstui.support.typed_path import check_spelling, expanded, is_file, is_folder
 
 MAIN = "main"  # the branch where no revision is named
 
@@ -281,6 +281,7 @@ def _place(name: str) -> Path | None:
 
 
 def _checked(place: Path, revision: str | None) -> Path:
+    check_spelling(place)
     kind = "folder" if place.is_dir() else "file"
     if place.is_dir() and not (place / "config.json").is_file() and not is_adapter(place):
         place = only_gguf(place)

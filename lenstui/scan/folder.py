@@ -16,6 +16,7 @@ from lenstui.support.atomic_file import is_half_written, replaced
 from lenstui.support.errors import LensError, first_line, unreadable
 from lenstui.support.file_lock import lock
 from lenstui.support.small_file import read_json
+from lenstui.support.typed_path import check_spelling
 from lenstui.support.version import __version__
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         LensError: if it cannot be made, or another scan writes into it.
     """
+    check_spelling(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

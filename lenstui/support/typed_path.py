@@ -6,6 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from lenstui.support.errors import LensError
+from lenstui.support.printable import is_unicode
+
 
 def expanded(name: str) -> Path:
     """Return the path that a name means, with `~` as a home folder; that of an unknown user is ordinary."""
@@ -24,6 +27,16 @@ def current_folder() -> Path:
         return Path.cwd()
     os.chdir(folder_near(Path()))
     return Path.cwd()
+
+
+def check_spelling(path: Path) -> None:
+    """Refuse a path that is no UTF-8, which neither Arrow nor what reads models and tokenizers can open.
+
+    Raises:
+        LensError: if it is none.
+    """
+    if not is_unicode(str(path)):
+        raise LensError(f"{path} has a name that is not UTF-8, which libraries cannot open: rename it.")
 
 
 def is_there(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, first_line, unreadable
+from lenstui.support.typed_path import check_spelling
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -108,6 +109,7 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     import pyarrow as pa
     from pyarrow import parquet
 
+    check_spelling(path)
     try:
         with path.open("rb") as file:
             beginning = file.read(64)

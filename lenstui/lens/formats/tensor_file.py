@@ -12,6 +12,7 @@ import torch
 
 from lenstui.support.atomic_file import replaced
 from lenstui.support.errors import LensError, first_line
+from lenstui.support.printable import is_unicode
 
 _SMALL = 64 << 20  # bytes that every file may claim
 _MOST_PACKED = 20  # times its size that a larger one may: zeros pack well
@@ -33,7 +34,8 @@ def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -
     check_regular(path, what)
     check_archive(path, what)
     try:
-        mapped = mapped and zipfile.is_zipfile(path)  # files in torch's older form cannot be mapped
+        # Files in torch's older form cannot be mapped, nor those with a name that is not UTF-8.
+        mapped = mapped and zipfile.is_zipfile(path) and is_unicode(str(path))
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise LensError(f"There is no {what} {path}.") from error
