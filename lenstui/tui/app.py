@@ -33,7 +33,7 @@ from lenstui.tui.session.history import History
 from lenstui.tui.session.session import Look, Session, depth_of
 from lenstui.tui.shared.lean_screen import LeanScreen
 from lenstui.tui.shared.shown import Unprintable
-from lenstui.tui.shared.textual_hacks import forget_lines
+from lenstui.tui.shared.textual_hacks import forget_lines, forget_watchers
 from lenstui.tui.shared.themes import THEMES
 from lenstui.tui.shared.type_ahead import TypeAheadApp
 from lenstui.tui.shared.window_size import sensible_resize
@@ -345,7 +345,8 @@ class LenstuiApp(TypeAheadApp):
         yield Command("Theme", Key("", "", "Change the colours", SETTINGS, "dark light colors"), change_theme)
 
     def pop_screen(self) -> AwaitComplete:
-        """Leave the screen in front, and let go of what was painted of it."""
+        """Leave the screen in front, and let go of what was painted of it and of those before."""
+        forget_watchers(self)
         left = super().pop_screen()
         forget_lines()
         return left

@@ -10,8 +10,10 @@ from textual.widget import Widget
 from textual.widgets._footer import FooterKey
 
 from lenstui.tui.app import LenstuiApp
+from lenstui.tui.explore.prompt_box import PromptBox
 from lenstui.tui.help.keys import Keys
 from lenstui.tui.lenses.screen import Lenses
+from lenstui.tui.trace.ask_trace import AskTrace
 from tests.tui.pilots.looking import footer, said, until
 from tests.tui.pilots.still import show, still
 
@@ -45,6 +47,24 @@ async def test_the_lines_of_a_dialog_are_gone_with_it(still: LenstuiApp) -> None
         await pilot.pause()
         gc.collect()
         assert [kept() for kept in lines if isinstance(kept(), StylesCache)] == []
+
+
+async def test_nothing_is_left_of_text_areas(still: LenstuiApp) -> None:
+    async with still.run_test(size=(120, 40)) as pilot:
+        await show(pilot)
+        await pilot.press("escape")
+        gone = []
+        for _ in range(3):
+            await pilot.press("T")
+            await until(pilot, lambda: isinstance(still.screen, AskTrace))
+            gone.append(ref(still.screen.query_one(PromptBox)))
+            await pilot.press("escape")
+            await until(pilot, lambda: still.screen is still.explore)
+            await pilot.pause()
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        assert [box() for box in gone[:-1] if box() is not None] == []
 
 
 async def test_nothing_is_left_of_notifications(still: LenstuiApp) -> None:

@@ -62,6 +62,19 @@ def forget_lines() -> None:
     StylesCache.get_inner_outer.cache_clear()
 
 
+def forget_watchers(app: App[Any]) -> None:
+    """Have an app forget the widgets that watched it and are gone.
+
+    Why: it keeps each text area, with all its lines, until the theme changes, which text areas watch.
+
+    Uses: `__watchers` of `textual.reactive`, and `MessagePump._closing`, by which Textual forgets them then.
+
+    Noticed by `test_nothing_is_left_of_text_areas` in `tests/tui/test_let_go.py`.
+    """
+    for watchers in getattr(app, "__watchers", {}).values():
+        watchers[:] = [(node, callback) for node, callback in watchers if not node._closing]
+
+
 def holds_paint_back(app: App[Any]) -> bool:
     """Return whether an app paints nothing for now: for some 50 ms, while an action of the palette begins.
 
