@@ -104,13 +104,15 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     """Return an open Parquet file.
 
     Raises:
-        LensError: if the file cannot be read, is damaged, or is of another kind.
+        LensError: if the file cannot be read, is no regular file, is damaged, or is of another kind.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     check_spelling(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe waits for its writer
+            raise LensError(f"{path} is no regular file, as Parquet must be: save it as one.")
         with path.open("rb") as file:
             beginning = file.read(64)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -124,6 +125,12 @@ def test_half_of_a_parquet_file_is_damaged(write: Write) -> None:
     broken = bytearray(whole)
     broken[4:200] = bytes(196)  # pages, not the footer
     assert "is damaged (" in complaint(write("c.parquet", bytes(broken)))
+
+
+def test_parquet_from_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Its end is read first, and to open one waits for a writer."""
+    os.mkfifo(tmp_path / "a.parquet")
+    assert "a.parquet is no regular file" in complaint(f"{tmp_path}/a.parquet")
 
 
 def test_parquet_that_is_not_utf8(write: Write) -> None:
