@@ -7,6 +7,7 @@ import io
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,21 @@ def test_two_parquet_columns_of_one_name(write: Write) -> None:
         [pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["prompt", "target", "target"]
     )
     assert "has two columns 'target': rename one." in complaint(write("a.parquet", table))
+
+
+def test_two_columns_that_are_not_read_may_have_one_name(write: Write) -> None:
+    table = pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["prompt", "x", "x"])
+    assert open_prompts(PromptFile(write("a.parquet", table))).cases == (Case(1, "a"),)
+    assert open_prompts(PromptFile(write("a.csv", "prompt,x,x\na,b,c\n"))).cases == (Case(2, "a"),)
+
+
+def test_a_table_of_many_columns_is_read_in_no_time(write: Write) -> None:
+    """Each name was looked for among all others: a minute and more."""
+    columns = ["prompt", *(f"c{number}" for number in range(50_000))]
+    file = write("a.csv", f"{','.join(columns)}\nHi{',' * 50_000}\n")
+    began = time.process_time()
+    assert open_prompts(PromptFile(file)).cases == (Case(2, "Hi"),)
+    assert time.process_time() - began < 5
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

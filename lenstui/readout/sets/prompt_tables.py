@@ -71,17 +71,17 @@ def table_cases(
         delimiter: what separates the columns.
 
     Raises:
-        LensError: if a line has more or fewer columns than the first, two columns have one name, a column is
-            missing, or it is no such table at all.
+        LensError: if a line has more or fewer columns than the first, two columns have a name that is read,
+            a column is missing, or it is no such table at all.
     """
     records = _records(lines, file.path, delimiter)
     number, head = next(records, (0, []))
     if not head:
         return
-    if twice := [name for name in dict.fromkeys(head) if name and head.count(name) > 1]:
-        raise LensError(f"Line {number} of {file.path} has two columns {twice[0]!r}: rename one.")
     columns = _columns(file, head)
     is_readout = _OF_READOUTS.issubset(head)
+    taken = (*columns.values(), *(("case", _MESSAGES) if is_readout else ()))
+    _check_once(head, taken, f"Line {number} of {file.path}")
     if not is_readout:
         unread |= dict.fromkeys(file.unread(head))
     before = None
@@ -149,6 +149,12 @@ def _columns(file: PromptFile, head: Sequence[str]) -> Mapping[str, str]:
     return columns
 
 
+def _check_once(names: Sequence[str], taken: Iterable[str], where: str) -> None:
+    """Refuse a table in which two columns have the name of one that is read."""
+    if twice := [name for name in taken if names.count(name) > 1]:
+        raise LensError(f"{where} has two columns {twice[0]!r}: rename one.")
+
+
 def _prompt_names(file: PromptFile) -> tuple[str, ...]:
     return PROMPT_NAMES if file.prompt is None else (file.prompt,)
 
@@ -200,8 +206,7 @@ def _parquet_columns(path: Path, schema: pyarrow.Schema, file: PromptFile) -> Ma
     for what, name in columns.items():
         if what not in _PROMPTS or not _holds_turns(schema, name):
             check_text_column(path, schema, name, what, numbers=what != "prompt")
-        if schema.names.count(name) > 1:
-            raise LensError(f"{path} has two columns {name!r}: rename one.")
+    _check_once(schema.names, columns.values(), str(path))
     return columns
 
 
