@@ -147,6 +147,6 @@ def _opened(asked: AskedSet) -> PromptSet:
     if asked.prompts == "-":
         skipped = skipped_rows(path)
         unread: dict[str, None] = {}
-        cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread=unread))
+        cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread))
         return PromptSet(_STDIN, cases, skipped, tuple(unread))
     return open_prompts(file)

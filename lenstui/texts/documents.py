@@ -13,13 +13,16 @@ from lenstui.support.errors import LensError, unreadable
 from lenstui.support.typed_path import expanded
 from lenstui.texts.files import (
     JSON_LINES,
+    LONGEST,
     PARQUET,
     check_text_column,
     json_object,
     json_string,
+    lines_of,
     listed,
     open_parquet,
     parquet_batches,
+    too_long,
     utf8_lines,
 )
 
@@ -193,21 +196,26 @@ def _texts(path: Path, column: str, skipped: SkippedLines) -> Iterator[str]:
 
 def _plain_texts(path: Path) -> Iterator[str]:
     paragraph: list[str] = []
-    with path.open("rb") as file:
-        for text in utf8_lines(file, path):
+    length = 0
+    with lines_of(path) as lines:
+        for text in utf8_lines(lines, path):
             if text.strip():
                 paragraph.append(text)
+                length += len(text)
+                if length > LONGEST:
+                    raise too_long(f"A document in {path}")
             elif paragraph:
                 yield "".join(paragraph).rstrip("\n")
                 paragraph.clear()
+                length = 0
     if paragraph:
         yield "".join(paragraph).rstrip("\n")
 
 
 def _json_texts(path: Path, field_name: str, skipped: SkippedLines) -> Iterator[str]:
     good, first_wrong = 0, ""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    with lines_of(path) as lines:
+        for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, first_line, unreadable
 from lenstui.support.typed_path import check_spelling
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 PARQUET = frozenset({".parquet", ".pq"})
 JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
+
+LONGEST = 64 << 20  # bytes of a line, or of a document: all of it is in memory, more than once
 
 _ROWS = 256  # of a Parquet file, in memory at a time
 _BUFFER = 1 << 20  # bytes
@@ -41,6 +46,44 @@ _BEGINNINGS = (
     (b"[", "JSON"),
 )
 _CONTROL = {*range(0x20), 0x7F} - {*b"\a\b\t\n\f\r\x1b"}  # bytes that occur in no text
+
+
+@contextmanager
+def lines_of(path: Path) -> Iterator[Iterator[bytes]]:
+    """Open a file, a pipe or a terminal, and give its lines within the block, as `bounded_lines` does.
+
+    Raises:
+        OSError: if it cannot be read.
+        LensError: if it is another device, many of which have no end.
+    """
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not file.isatty()):
+            raise LensError(f"{path} is a device: name a file, or a pipe.")
+        yield bounded_lines(file, path)
+
+
+def bounded_lines(file: IO[bytes], name: object) -> Iterator[bytes]:
+    """Yield the lines of an open file, each with its newline.
+
+    Args:
+        file: the file, at its beginning.
+        name: its name for messages.
+
+    Raises:
+        LensError: if a line is longer than `LONGEST`.
+    """
+    number = 0
+    while line := file.readline(LONGEST + 1):
+        number += 1
+        if len(line) > LONGEST:
+            raise too_long(f"Line {number} of {name}")
+        yield line
+
+
+def too_long(what: str) -> LensError:
+    """Return the error for a part of a file that is longer than `LONGEST`."""
+    return LensError(f"{what} has more than {LONGEST >> 20} MB: cut it into several.")
 
 
 def utf8_lines(lines: Iterable[bytes], name: object, *, exact: bool = False) -> Iterator[str]:

@@ -278,6 +278,20 @@ def test_places_that_are_no_file(tmp_path: Path) -> None:
     assert "cannot be read" in complaint(tmp_path / ("x" * 300))
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+def test_a_line_without_an_end(write: Write, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("lenstui.texts.files.LONGEST", 1 << 20)
+    path = write(name, "prompt,target\n")
+    os.truncate(path, 1 << 40)  # sparse
+    assert complaint(path) == f"Line 2 of {path} has more than 1 MB: cut it into several."
+    with path.open("rb") as opened, pytest.raises(LensError, match="Line 2 of"):
+        list(read_lines(opened, PromptFile(path), skipped_rows(path)))
+
+
+def test_devices_are_refused() -> None:
+    assert complaint(Path("/dev/zero")) == "/dev/zero is a device: name a file, or a pipe."
+
+
 def test_parquet_without_rows(write: Write) -> None:
     assert "There is no prompt" in complaint(
         write("a.parquet", pa.table({"prompt": pa.array([], pa.string())}))

@@ -209,6 +209,31 @@ def test_plain_text_that_is_not(write: Write) -> None:
 # Which files, and how much of them.
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_a_line_without_an_end(write: Write, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("lenstui.texts.files.LONGEST", 1 << 20)
+    path = write(name, '{"text": "first"}\n')
+    os.truncate(path, 1 << 40)  # sparse
+    assert complaint(path) == f"Line 2 of {path} has more than 1 MB: cut it into several."
+
+
+def test_lines_without_a_blank_one(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.texts.documents.LONGEST", 20)
+    assert texts(write("a.txt", "a document\n\nof lines\nand lines\n\n")) == [
+        "a document",
+        "of lines\nand lines",
+    ]
+    assert "A document in " in complaint(write("b.txt", "a document\nof lines\n" * 9))
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom", "/dev/null"])
+def test_devices_are_refused(tmp_path: Path, device: str) -> None:
+    for name in (device, f"{tmp_path}/a.jsonl"):
+        if name != device:
+            Path(name).symlink_to(device)
+        assert complaint(name) == f"{name} is a device: name a file, or a pipe."
+
+
 def test_files_and_globs_in_a_fixed_order(write: Write, tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt", "deep/er/c.txt", "d[1].txt"):
         write(name, name)

@@ -13,7 +13,16 @@ from lenstui.readout.sets.prompt_tables import DELIMITERS, parquet_cases, table_
 from lenstui.support.errors import LensError, unreadable
 from lenstui.support.turns import Conversation
 from lenstui.texts.documents import SkippedLines
-from lenstui.texts.files import JSON_LINES, PARQUET, json_object, json_string, listed, utf8_lines
+from lenstui.texts.files import (
+    JSON_LINES,
+    PARQUET,
+    bounded_lines,
+    json_object,
+    json_string,
+    lines_of,
+    listed,
+    utf8_lines,
+)
 
 EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
@@ -111,13 +120,13 @@ def read_cases(
         if ending in PARQUET:
             yield from _some(parquet_cases(file, skipped, unread), path)
             return
-        with path.open("rb") as lines:
+        with lines_of(path) as lines:
             if ending in DELIMITERS:
                 cases = table_cases(lines, file, skipped, unread, delimiter=DELIMITERS[ending])
                 yield from _some(cases, path)
             else:
                 json = None if _is_stream(path) else ending in JSON_LINES
-                yield from read_lines(lines, file, skipped, json=json, unread=unread)
+                yield from _cases(lines, file, skipped, json=json, unread=unread)
     except FileNotFoundError as error:
         raise LensError(f"There is no file {path}.") from error
     except OSError as error:
@@ -130,25 +139,39 @@ def _is_stream(path: Path) -> bool:
 
 
 def read_lines(
-    lines: IO[bytes],
+    opened: IO[bytes], file: PromptFile, skipped: SkippedLines, unread: Unread | None = None
+) -> Iterator[Case]:
+    """Return an iterator over the cases of an open file, such as standard input, as its first line says.
+
+    Args:
+        opened: the file, opened for reading, at its beginning.
+        file: the name for messages, and the fields to take.
+        skipped: a tally for lines that hold no prompt.
+        unread: takes the names of fields that are not read.
+
+    Raises:
+        LensError: as `read_cases` does.
+    """
+    return _cases(bounded_lines(opened, file.path), file, skipped, json=None, unread=unread)
+
+
+def _cases(
+    lines: Iterator[bytes],
     file: PromptFile,
     skipped: SkippedLines,
     *,
-    json: bool | None = None,
-    unread: Unread | None = None,
+    json: bool | None,
+    unread: Unread | None,
 ) -> Iterator[Case]:
-    """Return an iterator over the cases of an open file, or of standard input.
+    """Return an iterator over the cases of lines.
 
     Args:
-        lines: the file, opened for reading, at its beginning.
+        lines: the lines of the file.
         file: the name for messages, and the fields to take.
         skipped: a tally for lines that hold no prompt.
         json: whether each line is a JSON object, else plain text; None to decide by the first line that is
             not blank, which may also be the head of a table.
         unread: takes the names of fields that are not read.
-
-    Raises:
-        LensError: as `read_cases` does.
     """
     stream: Iterable[bytes] = lines
     if json is None:
