@@ -288,6 +288,18 @@ def test_a_line_without_an_end(write: Write, monkeypatch: pytest.MonkeyPatch, na
         list(read_lines(opened, PromptFile(path), skipped_rows(path)))
 
 
+def test_a_cell_may_be_as_long_as_a_line(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's limit, 131,072 characters, is not that of JSON lines."""
+    long = "word " * 40_000
+    assert open_prompts(PromptFile(write("a.csv", f"prompt\n{long}\n"))).cases == (Case(2, long),)
+    pipe = io.BytesIO(f"prompt,{long}\nHi,there\n".encode())
+    file = PromptFile(Path("a pipe"), target=long)
+    assert list(read_lines(pipe, file, skipped_rows(file.path))) == [Case(2, "Hi", "there")]
+    monkeypatch.setattr("lenstui.readout.sets.prompt_tables.LONGEST", 100)
+    of_many_lines = 'prompt\nHi\n"' + "a line\n" * 20 + '"\n'
+    assert complaint(write("b.csv", of_many_lines)).startswith("Line 3 of ")
+
+
 def test_devices_are_refused() -> None:
     assert complaint(Path("/dev/zero")) == "/dev/zero is a device: name a file, or a pipe."
 

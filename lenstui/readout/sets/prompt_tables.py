@@ -11,9 +11,19 @@ from lenstui.readout.sets.prompt_fields import PROMPT_NAMES, Case, PromptFile, c
 from lenstui.support.errors import LensError
 from lenstui.support.turns import Conversation, conversation_of_json
 from lenstui.texts.documents import SkippedLines
-from lenstui.texts.files import check_text_column, listed, open_parquet, parquet_batches, utf8_lines
+from lenstui.texts.files import (
+    LONGEST,
+    check_text_column,
+    listed,
+    open_parquet,
+    parquet_batches,
+    too_long,
+    utf8_lines,
+)
 
 if TYPE_CHECKING:
+    from _csv import Reader
+
     import pyarrow
     import pyarrow.parquet
 
@@ -38,10 +48,7 @@ def table_delimiter(line: bytes, file: PromptFile) -> str | None:
     are_named = any((file.prompt, *file.optional.values()))
     try:
         text = line.removeprefix(b"\xef\xbb\xbf").decode()
-        heads = {
-            delimiter: next(csv.reader([text], delimiter=delimiter, strict=True), [])
-            for delimiter in DELIMITERS.values()
-        }
+        heads = {delimiter: next(_reader([text], delimiter), []) for delimiter in DELIMITERS.values()}
     except (UnicodeDecodeError, csv.Error):
         return None
     several = {delimiter: cells for delimiter, cells in heads.items() if len(cells) > 1}
@@ -120,9 +127,19 @@ def _table_case(
 
 def _records(lines: Iterable[bytes], path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the records of a table, each with the number of its first line; blank lines are passed over."""
-    reader = csv.reader(utf8_lines(lines, path, exact=True), delimiter=delimiter, strict=True)
+    length = 0
+
+    def of_record() -> Iterator[str]:
+        nonlocal length
+        for line in utf8_lines(lines, path, exact=True):
+            length += len(line)
+            if length > LONGEST:  # cells in quotes go on over lines
+                raise too_long(f"Line {number} of {path}")
+            yield line
+
+    reader = _reader(of_record(), delimiter)
     while True:
-        number = reader.line_num + 1
+        number, length = reader.line_num + 1, 0
         try:
             record = next(reader, None)
         except csv.Error as error:
@@ -131,6 +148,15 @@ def _records(lines: Iterable[bytes], path: Path, delimiter: str) -> Iterator[tup
             return
         if record:
             yield number, record
+
+
+def _reader(lines: Iterable[str], delimiter: str) -> Reader:
+    """Return a reader of the records of a table, whose cells may be as long as lines may be.
+
+    That limit is of the whole program: it is set where tables are read, and nothing else in it reads any.
+    """
+    csv.field_size_limit(LONGEST)
+    return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
 def _columns(file: PromptFile, head: Sequence[str]) -> Mapping[str, str]:
