@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lenstui.support.errors import LensError, first_clause, is_panic
 from lenstui.support.printable import is_unicode
+
+LONGEST_TEXT = 1_000_000  # characters: a tokenizer takes some 150 bytes of memory for each
+_NEAR = 1000  # characters in which whitespace is looked for
 
 
 def cut(tokenizer: Any, text: str, **how: Any) -> Any:
@@ -17,11 +21,15 @@ def cut(tokenizer: Any, text: str, **how: Any) -> Any:
         how: further arguments of the tokenizer.
 
     Raises:
-        LensError: if the text is none, or the tokenizer gives up on it: a pattern of its own may try too many
-            ways through a text, which its library ends.
+        LensError: if the text is none, or longer than `LONGEST_TEXT`, or the tokenizer gives up on it: a
+            pattern of its own may try too many ways through a text, which its library ends.
     """
     if not is_unicode(text):
         raise LensError("The text has half of a surrogate pair, which is no character: leave it out.")
+    if len(text) > LONGEST_TEXT:
+        raise LensError(
+            f"The text has {len(text):,} characters, and {LONGEST_TEXT:,} are read at once: make it shorter."
+        )
     try:
         return tokenizer(text, verbose=False, **how)
     except BaseException as error:
@@ -33,3 +41,18 @@ def cut(tokenizer: Any, text: str, **how: Any) -> Any:
 def plain_ids(tokenizer: Any, text: str) -> list[int]:
     """Return the tokens of a text without special tokens around it; as `cut` does it."""
     return list(cut(tokenizer, text, add_special_tokens=False)["input_ids"])
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut a document into texts that `plain_ids` takes, in front of whitespace where there is some near.
+
+    One that is no longer than `LONGEST_TEXT` stays whole.
+    """
+    start = 0
+    while (end := start + LONGEST_TEXT) < len(text):
+        near = range(end, max(end - _NEAR, start), -1)
+        breaks = (place for place in near if text[place].isspace() and not text[place - 1].isspace())
+        end = next(breaks, end)
+        yield text[start:end]
+        start = end
+    yield text[start:]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lenstui.model.tokenization import plain_ids
+from lenstui.model.tokenization import pieces, plain_ids
 from lenstui.model.tokens import front_of
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
@@ -55,14 +56,15 @@ def numbered_blocks(
     of_documents: list[int] = []  # of each pending token
     size = length - len(begin)
     for number, document in enumerate(documents):
-        pending += [*plain_ids(tokenizer, document), end]
-        of_documents += [number] * (len(pending) - len(of_documents))
-        whole = len(pending) - len(pending) % size
-        for start in range(0, whole, size):
-            of_block = of_documents[start : start + size]
-            ids = torch.tensor([*begin, *pending[start : start + size]])
-            yield ids, [of_block[0]] * len(begin) + of_block
-        del pending[:whole], of_documents[:whole]
+        for ids in chain((plain_ids(tokenizer, piece) for piece in pieces(document)), [[end]]):
+            pending += ids
+            of_documents += [number] * len(ids)
+            whole = len(pending) - len(pending) % size
+            for start in range(0, whole, size):
+                of_block = of_documents[start : start + size]
+                block = torch.tensor([*begin, *pending[start : start + size]])
+                yield block, [of_block[0]] * len(begin) + of_block
+            del pending[:whole], of_documents[:whole]
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,3 +293,9 @@ def test_a_long_prompt_keeps_the_bos_that_the_tokenizer_adds(sentencepiece: Any)
     whole = encode(sentencepiece, "one two three four five").ids
     assert encode(sentencepiece, "one two three four five", context=4).ids == (1, *whole[-3:])
     assert encode(sentencepiece, "one two three four five", bos=False, context=4).ids == whole[-4:]
+
+
+def test_a_text_without_end_is_refused(byte_tokenizer: Any) -> None:
+    """Of 50 MB a tokenizer makes several GB."""
+    with pytest.raises(LensError, match="has 1,000,001 characters, and 1,000,000 are read"):
+        encode(byte_tokenizer, "a" * 1_000_001)

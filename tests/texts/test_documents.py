@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lenstui.lens import LensError
+from lenstui.model.tokenization import pieces, plain_ids
 from lenstui.texts.blocks import split_blocks, token_blocks
 from lenstui.texts.documents import Documents, SkippedLines, count_documents, find_files, read_documents
 from lenstui.texts.held_out import split_documents
@@ -412,3 +413,38 @@ def test_lines_without_a_text_are_counted_once(write: Write, byte_tokenizer: Any
 def test_find_files_looks_at_no_text(write: Write) -> None:
     path = write("a.jsonl", "nonsense")
     assert find_files(Documents((path, path))) == (Path(path),)
+
+
+# Long documents.
+
+
+def test_a_long_document_is_tokenized_as_far_as_it_is_wanted(
+    byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces, which give the tokens of the whole: one of 50 MB took 7 GB."""
+    documents = ["one two  three four five " * 8, "", "short", "nospaceinthis" * 9]
+    wanted = [ids.tolist() for ids in token_blocks(byte_tokenizer, documents, 8)]
+    monkeypatch.setattr("lenstui.model.tokenization.LONGEST_TEXT", 20)
+    blocks = token_blocks(byte_tokenizer, documents, 8)
+    read: list[str] = []
+
+    def heard(tokenizer: Any, text: str) -> list[int]:
+        read.append(text)
+        return plain_ids(tokenizer, text)
+
+    monkeypatch.setattr("lenstui.texts.blocks.plain_ids", heard)
+    first = [next(blocks).tolist()]
+    assert read == ["one two  three four"]
+    assert first + [ids.tolist() for ids in blocks] == wanted
+    assert "".join(read) == "".join(documents)
+    assert max(map(len, read)) == 20
+
+
+@pytest.mark.parametrize("text", ["", "word", "a word  and another", "\n" * 50, "日本語" * 20])
+def test_pieces_are_the_whole(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(pieces(text)) == [text]
+    monkeypatch.setattr("lenstui.model.tokenization.LONGEST_TEXT", 12)
+    cut = list(pieces(text))
+    assert "".join(cut) == text
+    assert max(map(len, cut)) <= 12
+    assert text != "a word  and another" or cut == ["a word  and", " another"]

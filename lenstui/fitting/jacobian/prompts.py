@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lenstui.model.load import Model
-from lenstui.model.tokenization import plain_ids
+from lenstui.model.tokenization import pieces, plain_ids
 from lenstui.model.tokens import front_of
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
@@ -49,7 +49,11 @@ def prompt_of(tokenizer: Any, text: str, length: int, front: list[int] | None = 
     beginning = text[: _CHARACTERS * length]
     ids = plain_ids(tokenizer, beginning)
     if len(ids) < 2 * length and len(beginning) < len(text):  # near the cut they might differ
-        ids = plain_ids(tokenizer, text)
+        ids = []
+        for piece in pieces(text):
+            ids += plain_ids(tokenizer, piece)
+            if len(ids) >= length:
+                break
     ids = [*front, *ids][:length]
     return torch.tensor(ids) if len(ids) == length else None
 

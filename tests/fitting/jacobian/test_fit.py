@@ -338,3 +338,20 @@ def test_matrices_that_memory_has_no_room_for_are_refused(
     prompts = FitPrompts((torch.arange(12),), (torch.arange(12),))
     with pytest.raises(LensError, match="The Jacobians of 3 rows of width 32"):
         JacobianFit.new(tiny, prompts, OPTIONS)
+
+
+def test_a_long_document_is_tokenized_as_far_as_a_prompt_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of few tokens, too, whose beginning does not have enough of them."""
+    read: list[int] = []
+
+    def few_ids(tokenizer: object, text: str) -> list[int]:
+        read.append(len(text))
+        return [7] * (len(text) // 100)
+
+    monkeypatch.setattr("lenstui.fitting.jacobian.prompts.plain_ids", few_ids)
+    monkeypatch.setattr("lenstui.model.tokenization.LONGEST_TEXT", 400)
+    prompt = prompt_of(None, "a" * 10_000, 5, [])
+    assert prompt is not None
+    assert prompt.tolist() == [7] * 5
+    assert read == [160, 400, 400]
+    assert prompt_of(None, "a" * 480, 5, []) is None
