@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lenstui.support.typed_path import open_file
+
 LIMIT = 32 << 20  # bytes; the list of a model's weight files, the longest there is, has some 10 MB
 
 
@@ -23,7 +25,7 @@ def read_small(path: Path, *, regular: bool = True, limit: int = LIMIT) -> bytes
     """
     if regular and path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    with path.open("rb") as file:
+    with open_file(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit >> 20} MB", str(path))

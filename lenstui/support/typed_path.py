@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from lenstui.support.errors import LensError
 from lenstui.support.printable import is_unicode
@@ -58,6 +60,18 @@ def is_file(path: Path) -> bool:
     with suppress(OSError, ValueError):
         return path.is_file()
     return False
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Return a file that is open for reading; a name that no file can have is one that is not there.
+
+    Raises:
+        OSError: if it is missing, or cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
 
 
 def folder_near(path: Path) -> Path:

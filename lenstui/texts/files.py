@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, first_line, unreadable
-from lenstui.support.typed_path import check_spelling
+from lenstui.support.typed_path import check_spelling, open_file
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -56,7 +56,7 @@ def lines_of(path: Path) -> Iterator[Iterator[bytes]]:
         OSError: if it cannot be read.
         LensError: if it is another device, many of which have no end.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not file.isatty()):
             raise LensError(f"{path} is a device: name a file, or a pipe.")
@@ -156,7 +156,7 @@ def open_parquet(path: Path) -> pyarrow.parquet.ParquetFile:
     try:
         if path.exists() and not path.is_file() and not path.is_dir():  # a pipe waits for its writer
             raise LensError(f"{path} is no regular file, as Parquet must be: save it as one.")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             beginning = file.read(64)
     except OSError as error:
         raise unreadable(path, error) from error

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from lenstui.lens import LensError, TunedLens, open_lens, save_lens
 from lenstui.lens.tuned import untrained_lens
+from tests.programs.permissions import unreadable
 
 BLOCKS, D = 3, 5
 CONFIG = {
@@ -236,6 +237,18 @@ def test_hostile_code_does_not_run(content: dict[str, Any], tmp_path: Path, lega
 
 def test_no_file(tmp_path: Path) -> None:
     assert "There is no lens file" in refuses(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("name", ["a\0b.pt", "a\0b.npz", "a\0b.json", "a\0b", "\ud800.pt"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LensError, match=r"^There is no lens file /.*\\"):
+        open_lens(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read(lens: TunedLens, tmp_path: Path) -> None:
+    save_lens(lens, tmp_path / "a.pt")
+    with unreadable(tmp_path / "a.pt"):
+        assert refuses(tmp_path / "a.pt").endswith("a.pt cannot be read: Permission denied.")
 
 
 def test_a_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Folders that cannot be written, also where tests run as root, who may write everywhere."""
+"""Places that cannot be written or read, also where tests run as root, who may do everything."""
 
 from __future__ import annotations
 
@@ -43,6 +43,18 @@ def read_only(folder: Path) -> Iterator[None]:
         for path, mode in modes.items():
             with suppress(FileNotFoundError):
                 path.chmod(mode)
+
+
+@contextmanager
+def unreadable(path: Path) -> Iterator[None]:
+    """Let a file not be read as long as the block runs, likewise."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(0)
+    try:
+        with _as_anybody():
+            yield
+    finally:
+        path.chmod(mode)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenstui.support.typed_path import expanded, folder_near, is_file, is_folder, is_there
+from lenstui.support.typed_path import expanded, folder_near, is_file, is_folder, is_there, open_file
 from lenstui.tui.session.model_key import model_key
 
 WORDS = st.text(max_size=8) | st.sampled_from(
@@ -22,6 +22,9 @@ def test_nothing_fails(typed: str) -> None:
     assert is_there(path) >= is_file(path) + is_folder(path)
     assert folder_near(path).is_dir()
     assert model_key(typed)
+    if not is_there(path):
+        with pytest.raises(OSError, match=r"No such file|too long|denied|Not a directory"):
+            open_file(path)
 
 
 def test_what_is_there_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,12 @@ def test_a_model_that_is_gone_gives_way_to_the_default_one(
         open_model(Start(again=Again(str(tmp_path / "gone"))))
 
 
+def test_a_lens_whose_name_no_file_can_have_is_one_that_is_gone(tiny_model: Path) -> None:
+    wrong = Path("a\0b.pt")
+    opened = open_model(Start(again=Again(str(tiny_model), wrong, others=(wrong,))))
+    assert (opened.lens_remark or "").endswith(r"There is no lens file a\x00b.pt.")
+
+
 def test_two_programs_keep_what_both_have(path: Path) -> None:
     kept(path, "a/b", prompt="before")
     mine, yours = Session(path), Session(path)

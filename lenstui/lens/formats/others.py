@@ -64,8 +64,6 @@ def read_mlxterp(path: Path) -> TunedLens:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             state = {key: torch.from_numpy(arrays[key].astype(np.float32)) for key in arrays.files}
-    except FileNotFoundError as error:
-        raise LensError(f"There is no lens file {path}.") from error
     except Exception as error:  # on damaged bytes NumPy raises nearly every kind
         raise damaged(path, error) from error
     weight, bias = stack(state, path, "translators_{row}_{part}")

@@ -11,8 +11,9 @@ from typing import IO, Any, cast
 import torch
 
 from lenstui.support.atomic_file import replaced
-from lenstui.support.errors import LensError, first_line
+from lenstui.support.errors import LensError, first_line, unreadable
 from lenstui.support.printable import is_unicode
+from lenstui.support.typed_path import open_file
 
 _SMALL = 64 << 20  # bytes that every file may claim
 _MOST_PACKED = 20  # times its size that a larger one may: zeros pack well
@@ -37,8 +38,6 @@ def load_tensors(path: Path, what: str = "lens file", *, mapped: bool = False) -
         # Files in torch's older form cannot be mapped, nor those with a name that is not UTF-8.
         mapped = mapped and zipfile.is_zipfile(path) and is_unicode(str(path))
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except FileNotFoundError as error:
-        raise LensError(f"There is no {what} {path}.") from error
     except OSError as error:
         raise damaged(path, error, what) from error
     except Exception as error:  # on damaged bytes torch raises nearly every kind
@@ -98,15 +97,19 @@ def _overclaim(content: Any, size: int) -> str | None:
 
 
 def check_regular(path: Path, what: str = "lens file") -> None:
-    """Refuse a pipe, a device or a folder, since opening a pipe waits for its writer.
-
-    A missing file passes: opening it raises the error.
+    """Refuse what cannot be read, and a pipe, a device or a folder: opening a pipe waits for its writer.
 
     Raises:
-        LensError: if `path` exists and is no regular file.
+        LensError: if `path` is missing, cannot be read, or is no regular file.
     """
-    if path.exists() and not path.is_file():
-        raise LensError(f"{path} is no {what}: it is no regular file.")
+    try:
+        if not path.is_file() and path.exists():
+            raise LensError(f"{path} is no {what}: it is no regular file.")
+        open_file(path).close()
+    except FileNotFoundError as error:
+        raise LensError(f"There is no {what} {path}.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _begins_as_written(path: Path) -> bool:
