@@ -88,7 +88,7 @@ def convert(
     revision: str | None,
     adapter: str | None = None,
 ) -> None:
-    """Read a lens, or merge several, write `target`, and report on one line."""
+    """Read a lens, or merge several, write `target`, and say so, with each remark on a line of its own."""
     if form != _FOLDER:
         check_replaceable(target)
     with progress() as on_stage, ExitStack() as until_written:
@@ -118,7 +118,8 @@ def convert(
         named = f"{', '.join(map(str, sources[:-1]))} and {sources[-1]}"
         count = lens.fit["n_prompts"]
         done = f"Merged {named}, lenses {model_said}, to one of {count} prompts, and wrote {target}, "
-    say(" ".join(f"{sentence}." for sentence in (done + _IN_WORDS[form], *remarks)))
+    for sentence in (done + _IN_WORDS[form], *remarks):
+        say(f"{sentence}.")
 
 
 def _check_other(source: Path, target: Path) -> None:

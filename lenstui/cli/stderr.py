@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, redirect_stderr, 
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from lenstui.support.errors import is_debugging
+from lenstui.support.errors import PREFIX, is_debugging, message_line
 from lenstui.support.printable import printable
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 
 def say(message: str) -> None:
-    """Print one line on stderr, with all control characters escaped."""
-    print(f"lenstui: {printable(message)}", file=sys.stderr)
+    """Print one line on stderr, of bounded length, with all control characters escaped."""
+    print(f"{PREFIX}{message_line(message)}", file=sys.stderr)
 
 
 @contextmanager

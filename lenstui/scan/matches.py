@@ -17,6 +17,7 @@ from lenstui.scan.columns import BY_ROW, PAIR_BY_ROW, Column, of_lens
 from lenstui.scan.condition import nearest_names, parse_condition
 from lenstui.scan.folder import Manifest, check_columns, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
+from lenstui.support.typed_path import is_folder
 
 Array = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
@@ -82,7 +83,7 @@ def open_records(folder: Path) -> ScanRecords:
     Raises:
         LensError: if it holds none, or a part is damaged or missing.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise LensError(f"There is no folder {folder}: make one with --data FILE.")
     if (manifest := read_manifest(folder)) is None:
         raise LensError(f"{folder} holds no scan: make one with --data FILE.")

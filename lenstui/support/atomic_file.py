@@ -43,6 +43,11 @@ def check_place(file: Path, *, special: bool = False) -> None:
         LensError: if `file` is a folder, is in a folder that does not exist, may not be written, or is a
             device or a pipe where neither is allowed.
     """
+    with write_errors(file):
+        _check_place(file, special=special)
+
+
+def _check_place(file: Path, *, special: bool) -> None:
     if special and is_special(file):
         if not _may_write(file):
             raise LensError(f"{file} may not be written: choose another file.")

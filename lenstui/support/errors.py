@@ -29,7 +29,8 @@ _TRIED = re.compile(r".*?out of memory\. Tried to allocate [\d.]+ \w+\.")
 SHORTER_PROMPT = "Try a shorter prompt."
 SHORTER_BLOCKS = "Try shorter blocks."
 
-LONGEST_MESSAGE = 300  # characters: a sentence or two with some paths in them
+PREFIX = "lenstui: "  # of every line on stderr
+LONGEST_MESSAGE = 300 - len(PREFIX)  # characters: a sentence or two with some paths in them
 _SHORT_WORD = 40  # characters; no word of our own has as many
 
 

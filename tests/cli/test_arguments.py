@@ -118,6 +118,29 @@ def test_a_wrong_call_is_status_2_and_one_line(
     assert captured.err[:-1].isprintable()
 
 
+@pytest.mark.parametrize("name", ["a" * 4096, "x" * 1_000_000], ids=len)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["convert", "{}", "a.pt"],
+        ["lenses", "--curve", "{}"],
+        ["read", "x", "--demo", "-o", "{}.csv"],
+        ["read", "x", "--demo", "-o", "{}.svg"],
+        ["read", "x", "--form", "{}"],
+        ["read", "x", "--lens", "{}", "--demo"],
+        ["read", "x", "--model", "{}"],
+        ["scan", "{}"],
+        ["eval", "--data", "{}"],
+        ["train", "--demo", "--resume", "{}"],
+        ["train", "--demo", "--save", "{}.pt"],
+    ],
+)
+def test_a_line_is_of_bounded_length(words: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(*(word.format(name) for word in words)) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert len(line) <= 300
+
+
 def test_paths(capsys: pytest.CaptureFixture[str]) -> None:
     assert status("paths") == 0
     shown = dict(re.split(r" {2,}", line) for line in capsys.readouterr().out.splitlines())

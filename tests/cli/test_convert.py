@@ -14,6 +14,7 @@ import torch
 from lenstui.lens import TunedLens, load, open_lens, save_lens
 from lenstui.lens.formats.unembed_hash import unembed_hash
 from lenstui.opening.opened import open_model
+from lenstui.support.errors import PREFIX
 from lenstui.support.request import Start
 from tests.programs import ROOT
 from tests.programs.calls import status
@@ -23,11 +24,12 @@ BLOCKS, D = 2, 32
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line on stderr, with nothing on stdout."""
+    """What is on stderr, each line as ours are, with nothing on stdout."""
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert len(captured.err.splitlines()) == 1, captured.err
-    assert captured.err.startswith("lenstui: ")
+    lines = captured.err.splitlines()
+    assert lines
+    assert all(line.startswith(PREFIX) and len(line) <= 300 for line in lines), captured.err
     return captured.err
 
 
@@ -103,7 +105,7 @@ def test_to_the_librarys_folder_and_back(
     assert status("convert", own, f"{tmp_path}/{out}") == 0
     line = said(capsys)
     assert f"Read {own}, a lens for a/b (2 blocks, width 32), and wrote {tmp_path}" in line
-    assert "a folder of the tuned-lens library. The folder has no unembed_hash" in line
+    assert "a folder of the tuned-lens library.\nlenstui: The folder has no unembed_hash" in line
     assert sorted(file.name for file in (tmp_path / out).iterdir()) == ["config.json", "params.pt"]
     assert status("convert", tmp_path / out / "config.json", tmp_path / "back.pt") == 0
     assert "a file of lenstui." in said(capsys)

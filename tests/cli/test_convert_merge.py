@@ -17,6 +17,7 @@ from lenstui.fitting.jacobian.prompts import FitPrompts
 from lenstui.fitting.jacobian.state import JacobianFit
 from lenstui.fitting.jacobian_options import JacobianOptions
 from lenstui.lens import JacobianLens, Model, TunedLens, open_lens, save_lens
+from lenstui.support.errors import PREFIX, message_line
 from tests.by_hand.jacobian import matrices, reference, written
 from tests.programs.calls import status
 
@@ -58,10 +59,11 @@ def test_it_is_the_weighted_mean(
     out = tmp_path / "new folder" / "out.pt"
     assert status("convert", "--merge", *map(str, (*two, third, out))) == 0
     said = capsys.readouterr().err
-    assert said == (
-        f"lenstui: Merged {two[0]}, {two[1]} and {third}, lenses for a/b (3 blocks, width {D}), "
-        f"to one of 101 prompts, and wrote {out}, a file of lenstui.\n"
+    whole = (
+        f"Merged {two[0]}, {two[1]} and {third}, lenses for a/b (3 blocks, width {D}), "
+        f"to one of 101 prompts, and wrote {out}, a file of lenstui."
     )
+    assert said == f"{PREFIX}{message_line(whole)}\n"
     lens, read = merged_of(out), [merged_of(path) for path in (*two, third)]
     assert sorted(lens.matrices) == [0, 1, 2]
     for row, matrix in lens.matrices.items():

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from lenstui.cli import main
-from lenstui.support.errors import LONGEST_MESSAGE
+from lenstui.support.errors import LONGEST_MESSAGE, PREFIX
 from lenstui.support.printable import MOST_MARKS
 from tests.hostile.hostile_model import FILE, HOSTILE, NAME, PROMPT, REMARK, WORDS
 from tests.hostile.received import acted_on, most_marks
@@ -155,7 +155,7 @@ def test_errors_quote_on_one_line(
         assert "defect" not in said
         assert acted_on(said) == []
         assert said.count("\n") == 1
-        assert len(said) <= LONGEST_MESSAGE + len("lenstui: \n"), said
+        assert len(said) <= len(f"{PREFIX}\n") + LONGEST_MESSAGE, said
     # The tokenizers' library keeps some 60 bytes for each byte of a text.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kB
 
