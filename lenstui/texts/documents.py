@@ -21,7 +21,7 @@ from lenstui.texts.files import (
     lines_of,
     listed,
     open_parquet,
-    parquet_batches,
+    parquet_tables,
     too_long,
     utf8_lines,
 )
@@ -246,28 +246,32 @@ def _json_text(line: bytes, field_name: str) -> str:
 
 
 def _parquet_texts(path: Path, column: str) -> Iterator[str]:
-    for values in _parquet_batches(path, column):
-        try:
-            texts = values.to_pylist()
-        except UnicodeDecodeError as error:
-            raise LensError(f"The column {column!r} of {path} is not UTF-8.") from error
-        yield from (text for text in texts if text is not None)
+    for values in _parquet_columns(path, column):
+        for value in values:  # not all at once: many may be one long text
+            try:
+                text = value.as_py()
+            except UnicodeDecodeError as error:
+                raise LensError(f"The column {column!r} of {path} is not UTF-8.") from error
+            if text is not None:
+                if len(text) > LONGEST:
+                    raise too_long(f"A document in {path}")
+                yield text
 
 
 def _parquet_lengths(path: Path, column: str) -> Iterator[int]:
     import pyarrow as pa
     from pyarrow import compute
 
-    for values in _parquet_batches(path, column):
+    for values in _parquet_columns(path, column):
         lengths = compute.utf8_length(values.cast(pa.large_string()))
         yield from lengths.drop_null().to_pylist()
 
 
-def _parquet_batches(path: Path, column: str) -> Iterator[Any]:
+def _parquet_columns(path: Path, column: str) -> Iterator[Any]:
     """Yield Arrow arrays of the column's texts."""
     with _open_parquet(path, column) as file:
-        for batch in parquet_batches(file, path, [column]):
-            yield batch.column(0)
+        for table in parquet_tables(file, path, [column]):
+            yield table.column(0)
 
 
 def _open_parquet(path: Path, column: str) -> pyarrow.parquet.ParquetFile:

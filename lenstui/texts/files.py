@@ -23,6 +23,7 @@ JSON_LINES = frozenset({".json", ".jsonl", ".ndjson"})
 LONGEST = 64 << 20  # bytes of a line, or of a document: all of it is in memory, more than once
 
 _ROWS = 256  # of a Parquet file, in memory at a time
+_AT_ONCE = 2 * LONGEST  # bytes that Arrow reads; with less, files of large row groups are slow
 _BUFFER = 1 << 20  # bytes
 _NAMED = 12  # names in a message
 _LONGEST_NAME = 60  # characters of each
@@ -201,23 +202,55 @@ def check_text_column(
         raise LensError(f"The column {column!r} of {path} holds {kind}, not text: name another.")
 
 
-def parquet_batches(file: pyarrow.parquet.ParquetFile, path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """Yield Arrow record batches of a few columns, a few rows at a time.
+def parquet_tables(file: pyarrow.parquet.ParquetFile, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield Arrow tables of a few columns, a few rows at a time.
+
+    Where row groups are large, Arrow reads fewer still, and what is done with them need not be as often.
 
     Raises:
-        LensError: if the file is damaged.
+        LensError: if the file is damaged, or a row is longer than `LONGEST` by what the file says.
     """
     import pyarrow as pa
 
-    batches = file.iter_batches(_ROWS, columns=list(columns), use_threads=False)
+    rows = _rows_at_once(file.metadata, path, columns)
+    batches = file.iter_batches(rows, columns=list(columns), use_threads=False)
+    held: list[pa.RecordBatch] = []
+    size = 0
     while True:
         try:
             batch = next(batches, None)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LensError(f"{path} is damaged ({first_line(error)}): fetch it again.") from error
+        if batch is not None:
+            held.append(batch)
+            size += batch.nbytes
+        if held and (batch is None or rows * len(held) >= _ROWS or size >= LONGEST):
+            yield pa.Table.from_batches(held)
+            held, size = [], 0
         if batch is None:
             return
-        yield batch
+
+
+def _rows_at_once(metadata: pyarrow.parquet.FileMetaData, path: Path, columns: Sequence[str]) -> int:
+    """Return so many rows that they fit in memory even where each has all that its row group has.
+
+    A long text that occurs in many rows is in the file but once, and in memory as often as it occurs.
+
+    Raises:
+        LensError: if the rows of a group are longer than `LONGEST` on the average.
+    """
+    taken = [
+        number
+        for number in range(metadata.num_columns)
+        if any(f"{metadata.schema.column(number).path}.".startswith(f"{name}.") for name in columns)
+    ]
+    most = 1
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        claimed = sum(group.column(number).total_uncompressed_size for number in taken)
+        if claimed > LONGEST * max(group.num_rows, 1):
+            raise too_long(f"A row of {path}")
+        most = max(most, claimed)
+    return max(1, min(_ROWS, _AT_ONCE // most))
 
 
 def looks_like(beginning: bytes) -> str:

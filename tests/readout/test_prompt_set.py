@@ -304,6 +304,15 @@ def test_devices_are_refused() -> None:
     assert complaint(Path("/dev/zero")) == "/dev/zero is a device: name a file, or a pipe."
 
 
+def test_a_long_row_is_refused_unread(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenstui.texts.files.LONGEST", 1 << 20)
+    turns = [[{"role": "user", "content": "a" * (1 << 21)}]]
+    path = write("a.parquet", pa.table({"messages": turns, "prompt": ["Hi"]}))
+    assert open_prompts(PromptFile(path)).cases == (Case(1, "Hi"),)
+    wanted = f"A row of {path} has more than 1 MB: cut it into several."
+    assert complaint(path, prompt="messages") == wanted
+
+
 def test_parquet_without_rows(write: Write) -> None:
     assert "There is no prompt" in complaint(
         write("a.parquet", pa.table({"prompt": pa.array([], pa.string())}))

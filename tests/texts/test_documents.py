@@ -139,6 +139,28 @@ def test_parquet_that_is_not_utf8(write: Write) -> None:
     assert "is not UTF-8" in complaint(write("a.parquet", pa.table({"text": bad})))
 
 
+def test_a_text_in_many_rows_is_not_held_for_all(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 times 4 MB in a file of 565 bytes took 4 GB."""
+    monkeypatch.setattr("lenstui.texts.files.LONGEST", 2 << 20)
+    monkeypatch.setattr("lenstui.texts.files._AT_ONCE", 4 << 20)
+    path = write("a.parquet", ["a" * (1 << 20)] * 64)
+    before = pa.total_allocated_bytes()
+    most = 0
+    for _ in read_documents(Documents((path,))):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 12 << 20
+
+
+def test_a_long_row_is_refused_unread(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("a.parquet", pa.table({"text": ["a" * (1 << 21)], "other": ["b"]}))
+    monkeypatch.setattr("lenstui.texts.files.LONGEST", 1 << 20)
+    assert complaint(path) == f"A row of {path} has more than 1 MB: cut it into several."
+    assert texts(path, column="other") == ["b"]
+    monkeypatch.setattr("lenstui.texts.documents.LONGEST", 1 << 20)
+    among_others = write("b.parquet", ["a" * (3 << 19), "b", "c"])
+    assert complaint(among_others) == f"A document in {among_others} has more than 1 MB: cut it into several."
+
+
 def test_a_large_file_is_not_held(write: Write) -> None:
     """One row group of 30 MB: by default Arrow would hold all of it."""
     content = [f"{i:05}" * 4000 for i in range(1500)]

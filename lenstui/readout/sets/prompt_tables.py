@@ -16,7 +16,7 @@ from lenstui.texts.files import (
     check_text_column,
     listed,
     open_parquet,
-    parquet_batches,
+    parquet_tables,
     too_long,
     utf8_lines,
 )
@@ -240,9 +240,9 @@ def _parquet_rows(
     opened: pyarrow.parquet.ParquetFile, path: Path, columns: Sequence[str]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the cells of each row by column."""
-    for batch in parquet_batches(opened, path, tuple(dict.fromkeys(columns))):
+    for table in parquet_tables(opened, path, tuple(dict.fromkeys(columns))):
         try:
-            values = {name: batch.column(batch.schema.names.index(name)).to_pylist() for name in columns}
+            values = {name: table.column(table.schema.names.index(name)).to_pylist() for name in columns}
         except UnicodeDecodeError as error:
             raise LensError(f"A column of {path} is not UTF-8 (one of {listed(columns)}).") from error
         for cells in zip(*values.values(), strict=True):
