@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, takewhile
@@ -112,16 +112,19 @@ def render(tokenizer: Any, conversation: Conversation, most: int | None = None) 
     whole = len(_tokens(tokenizer, text)[0])
     if most is None or whole <= most:
         return _rendered(tokenizer, conversation, text, range(len(conversation.turns)))
-    choices = list(_shorter(conversation))
+    system, firsts = _shorter(conversation)
 
-    def count(kept: Sequence[int]) -> int:
-        return len(_tokens(tokenizer, _text(tokenizer, _part(conversation, kept)))[0])
+    def kept_from(first: int) -> tuple[int, ...]:
+        return (*system, *range(first, len(conversation.turns)))
 
-    place = bisect_left(choices, True, key=lambda kept: count(kept) <= most)
-    if place == len(choices):
-        fewest = count(choices[-1]) if choices else whole
+    def count(first: int) -> int:
+        return len(_tokens(tokenizer, _text(tokenizer, _part(conversation, kept_from(first))))[0])
+
+    place = bisect_left(firsts, True, key=lambda first: count(first) <= most)
+    if place == len(firsts):
+        fewest = count(firsts[-1]) if firsts else whole
         raise LensError(f"The last turn alone makes {fewest} tokens, and the model reads {most}: shorten it.")
-    kept = choices[place]
+    kept = kept_from(firsts[place])
     text = _text(tokenizer, _part(conversation, kept))
     rendered = _rendered(tokenizer, conversation, text, kept)
     return replace(rendered, dropped=whole - len(rendered.ids))
@@ -144,15 +147,13 @@ def end_of_turn(tokenizer: Any, conversation: Conversation) -> frozenset[int]:
     return frozenset(token for token in found if token is not None)
 
 
-def _shorter(conversation: Conversation) -> Iterator[tuple[int, ...]]:
-    """Yield the turns that may be kept, by their indices, each choice shorter than the one before."""
+def _shorter(conversation: Conversation) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the turns that always stay, and those that the others may begin with, by their indices."""
     roles = [turn.role for turn in conversation.turns]
-    system = (0,) if roles[0] == "system" else ()
+    system = [0] if roles[0] == "system" else []
     others = range(len(system), len(roles))
-    begins = [turn for turn in others if roles[turn] == "user"] or list(others)
-    for first in begins:
-        if first > others.start:
-            yield (*system, *range(first, len(roles)))
+    begins = [turn for turn in others if roles[turn] == "user"] or others
+    return system, [first for first in begins if first > others.start]
 
 
 def _part(conversation: Conversation, kept: Sequence[int]) -> Conversation:
