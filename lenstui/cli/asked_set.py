@@ -126,6 +126,7 @@ def _opened(asked: AskedSet) -> PromptSet:
         EXAMPLES,
         PromptSet,
         example_prompts,
+        in_memory,
         open_prompts,
         read_lines,
         skipped_rows,
@@ -147,6 +148,6 @@ def _opened(asked: AskedSet) -> PromptSet:
     if asked.prompts == "-":
         skipped = skipped_rows(path)
         unread: dict[str, None] = {}
-        cases = tuple(read_lines(sys.stdin.buffer, file, skipped, unread))
+        cases = in_memory(read_lines(sys.stdin.buffer, file, skipped, unread), path)
         return PromptSet(_STDIN, cases, skipped, tuple(unread))
     return open_prompts(file)

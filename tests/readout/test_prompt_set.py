@@ -300,6 +300,15 @@ def test_a_cell_may_be_as_long_as_a_line(write: Write, monkeypatch: pytest.Monke
     assert complaint(write("b.csv", of_many_lines)).startswith("Line 3 of ")
 
 
+def test_a_set_that_is_too_large_for_memory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a small Parquet file that repeats a long prompt."""
+    path = write("a.parquet", pa.table({"prompt": ["a" * 100] * 20}))
+    assert len(open_prompts(PromptFile(path)).cases) == 20
+    monkeypatch.setattr("lenstui.readout.sets.prompts._MOST", 1500)
+    assert complaint(path) == f"{path} has more than 1,500 characters of prompts: cut it into several."
+    assert len(list(read_cases(PromptFile(path)))) == 20
+
+
 def test_devices_are_refused() -> None:
     assert complaint(Path("/dev/zero")) == "/dev/zero is a device: name a file, or a pipe."
 

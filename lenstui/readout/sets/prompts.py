@@ -26,6 +26,7 @@ from lenstui.texts.files import (
 
 EXAMPLES = "examples"  # the name of the set that comes with lenstui; a file of that name is `./examples`
 
+_MOST = 256_000_000  # characters of all prompts of a set, which are in memory together
 _BOM = b"\xef\xbb\xbf"
 SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods"})
 
@@ -73,10 +74,27 @@ def open_prompts(file: PromptFile) -> PromptSet:
     """Read all cases of a file.
 
     Raises:
-        LensError: as `read_cases` does.
+        LensError: as `read_cases` and `in_memory` do.
     """
     skipped, unread = skipped_rows(file.path), Unread()
-    return PromptSet(str(file.path), tuple(read_cases(file, skipped, unread)), skipped, tuple(unread))
+    cases = in_memory(read_cases(file, skipped, unread), file.path)
+    return PromptSet(str(file.path), cases, skipped, tuple(unread))
+
+
+def in_memory(cases: Iterable[Case], path: Path) -> tuple[Case, ...]:
+    """Return all cases of a file.
+
+    Raises:
+        LensError: if their prompts have more than 256 million characters.
+    """
+    held: list[Case] = []
+    length = 0
+    for case in cases:
+        held.append(case)
+        length += len(case.text) + len(case.corrupted or "")
+        if length > _MOST:
+            raise LensError(f"{path} has more than {_MOST:,} characters of prompts: cut it into several.")
+    return tuple(held)
 
 
 def example_prompts() -> PromptSet:
