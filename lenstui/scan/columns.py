@@ -44,6 +44,9 @@ OF_POSITION = (
     Column("final_entropy", "float", "entropy of the final distribution, nats"),
 )
 
+# What no record lacks; all else may be missing.
+ALWAYS = ("position", "document", "block", "column", "before", "after", "token", "token_id")
+
 OF_LENS = (
     Column("crystallization", "row", "first row from which on the likeliest token is the final one"),
     Column("best_row", "row", "row where the rank of the next token is lowest"),

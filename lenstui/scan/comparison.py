@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import dataset
 
 from lenstui.scan.columns import of_lens
-from lenstui.scan.matches import ScanRecords, by_row, counts_of_rows, sums_by_row
+from lenstui.scan.matches import ScanRecords, by_row, counts_of_rows, record_tables, sums_by_row
 from lenstui.support.errors import LensError, first_line
 from lenstui.texts.bootstrap import BlockSums, bootstrap_error
 
@@ -115,10 +114,7 @@ def _blocks(records: ScanRecords) -> Iterator[pa.Table]:
         of_lens(key, name) for key in second.lenses for name in ("against_kl", "same_top1", "parts", "joins")
     ]
     rest: pa.Table | None = None
-    for batch in dataset.dataset(list(records.files), format="parquet").to_batches(
-        columns=names, use_threads=False
-    ):
-        more = pa.Table.from_batches([batch])
+    for more in record_tables(records, names):
         rest = more if rest is None else pa.concat_tables([rest, more])
         starts = np.flatnonzero(np.diff(rest["block"].to_numpy())) + 1
         begin = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,25 +112,44 @@ def read_manifest(folder: Path) -> Manifest | None:
     if isinstance(content, dict) and content.get("version") != VERSION and "version" in content:
         raise LensError(f"{path} is of another version of lenstui: scan the text anew.")
     try:
+        lenses = _names(content["lenses"], 1)
         found = Manifest(
             settings=dict(content["settings"]),
             source=dict(content["source"]),
             data=tuple(map(str, content["data"])),
-            rows=tuple(map(str, content["rows"])),
-            lenses=tuple(map(str, content["lenses"])),
+            rows=_names(content["rows"], 2),  # `emb` and that of a block
+            lenses=lenses,
             finished=bool(content["finished"]),
-            second=_second_of(content.get("against")),  # which older folders lack
+            second=_second_of(content.get("against"), lenses),  # which older folders lack
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LensError(f"{path} is damaged: scan the text anew, into another folder.") from error
     return found
 
 
-def _second_of(content: Any) -> Second | None:
-    """Return the second side as a manifest has it."""
+def _names(content: Any, least: int) -> tuple[str, ...]:
+    """Return names as a manifest has them, at least so many, none of them twice.
+
+    Raises:
+        ValueError: if they are anything else.
+    """
+    is_list = isinstance(content, list) and all(isinstance(name, str) for name in content)
+    if not is_list or len(content) < least or len(set(content)) < len(content):
+        raise ValueError("no list of names")
+    return tuple(content)
+
+
+def _second_of(content: Any, scanned: Sequence[str]) -> Second | None:
+    """Return the second side as a manifest has it.
+
+    Raises:
+        ValueError: if a lens is compared that was not scanned.
+    """
     if content is None:
         return None
     lenses = {str(key): str(other) for key, other in dict(content["lenses"]).items()}
+    if not set(lenses) <= set(scanned):
+        raise ValueError("a lens is compared that was not scanned")
     return Second(dict(content["source"]), bool(content["model"]), lenses)
 
 
@@ -192,13 +211,16 @@ def parts_of(folder: Path) -> list[Part]:
             continue
         with open_parquet(path) as file:
             metadata: parquet.FileMetaData = file.metadata
+        said = metadata.metadata or {}
         try:
-            blocks = int((metadata.metadata or {})[b"blocks"])
+            blocks, records = int(said[b"blocks"]), int(said.get(b"records", metadata.num_rows))
         except (KeyError, ValueError) as error:
             raise LensError(f"{path} is no part of a scan: take it out of the folder.") from error
+        if records != metadata.num_rows:
+            raise LensError(f"{path} is damaged: of {records} records it has {metadata.num_rows}.")
         if int(found[1]) != (first := parts[-1].first + parts[-1].blocks if parts else 0):
             raise LensError(f"The part of {folder} that begins with block {first} is missing.")
-        parts.append(Part(path, first, blocks, metadata.num_rows))
+        parts.append(Part(path, first, blocks, records))
     return parts
 
 
@@ -214,7 +236,8 @@ def check_columns(part: Part, manifest: Manifest) -> None:
 
     schema = parquet.read_schema(part.path)
     for column in manifest.columns:
-        if column.name not in schema.names or schema.field(column.name).type != arrow_type(column):
+        place = schema.get_field_index(column.name)  # -1 also where there are two
+        if place < 0 or schema.types[place] != arrow_type(column):
             raise LensError(f"{part.path} is damaged: it has no column {column.name}, or of another type.")
 
 
@@ -232,7 +255,8 @@ def write_part(folder: Path, first: int, blocks: list[pa.Table]) -> Part:
     import pyarrow as pa
     from pyarrow import parquet
 
-    table = pa.concat_tables(blocks).replace_schema_metadata({"blocks": str(len(blocks))})
+    table = pa.concat_tables(blocks)
+    table = table.replace_schema_metadata({"blocks": str(len(blocks)), "records": str(len(table))})
     path = folder / f"part-{first:08d}.parquet"
     with replaced(path) as file:
         try:

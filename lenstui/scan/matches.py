@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute, dataset
 
-from lenstui.scan.columns import BY_ROW, PAIR_BY_ROW, Column, of_lens
+from lenstui.scan.columns import ALWAYS, BY_ROW, PAIR_BY_ROW, Column, of_lens
 from lenstui.scan.condition import nearest_names, parse_condition
 from lenstui.scan.folder import Manifest, check_columns, parts_of, read_manifest
 from lenstui.support.errors import LensError, first_line
@@ -97,6 +97,26 @@ def open_records(folder: Path) -> ScanRecords:
     )
 
 
+def record_tables(records: ScanRecords, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the records in their order, a few at a time.
+
+    Args:
+        records: the records.
+        columns: the names of the columns to read; None for all.
+
+    Raises:
+        LensError: if one lacks what no record lacks.
+        pa.ArrowException, OSError: if a part cannot be read.
+    """
+    every = dataset.dataset(list(records.files), format="parquet")
+    for batch in every.to_batches(columns=columns, use_threads=False):
+        for name in ALWAYS:
+            if name in batch.schema.names and batch[name].null_count:
+                wrong = f"The records in {records.folder} are damaged, as some have no {name}"
+                raise LensError(f"{wrong}: scan the text anew.")
+        yield pa.Table.from_batches([batch])
+
+
 def find_matches(
     records: ScanRecords, condition: str, *, lens: str, sort: str = "", top: int = 20
 ) -> Matches:
@@ -154,8 +174,7 @@ def search(
 
     searched = yielded = 0
     try:
-        for batch in dataset.dataset(list(records.files), format="parquet").to_batches(use_threads=False):
-            every = pa.Table.from_batches([batch])
+        for every in record_tables(records):
             found = _places(every, expression)
             tally.add(every, found)
             if len(found):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from lenstui.scan.columns import Column, Second, all_columns, arrow_type
+from lenstui.scan.columns import ALWAYS, Column, Second, all_columns, arrow_type
 from lenstui.scan.folder import Manifest, read_manifest, write_manifest, write_part
 from lenstui.scan.matches import ScanRecords, find_matches, open_records
 from lenstui.scan.queries import QUERY_NAMES, check_query_for, condition_of, queries_for, query_named
@@ -31,7 +32,7 @@ def made(column: Column, position: int, pick: np.random.Generator) -> Any:
     if column.type == "rows":
         values = pick.normal(size=len(LABELS)).astype(np.float32).tolist()
         return [None if value < -2 else -np.inf if value > 2.5 else value for value in values]
-    if pick.random() < 0.1 and column.name not in {"block", "column", "before"}:
+    if pick.random() < 0.1 and column.name not in ALWAYS:
         return None
     if column.type == "float":
         return float(np.float32(pick.random()))
@@ -218,4 +219,43 @@ def test_folders_without_records(tmp_path: Path) -> None:
         open_records(tmp_path)
     (tmp_path / "_scan.json").write_text('{"version": 2}')
     with pytest.raises(LensError, match="another version"):
+        open_records(tmp_path)
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_what_no_record_lacks_is_there_or_the_records_are_damaged(
+    tmp_path: Path, plain: list[dict[str, Any]], name: str
+) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    schema = pa.schema([(each.name, arrow_type(each)) for each in MANIFEST.columns])
+    write_part(tmp_path, 0, [pa.Table.from_pylist([*plain[:3], plain[3] | {name: None}], schema)])
+    with pytest.raises(LensError, match=f"are damaged, as some have no {name}: scan the text anew"):
+        find_matches(open_records(tmp_path), "", lens="tuned")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lenses": []},
+        {"lenses": "logit"},
+        {"lenses": ["logit", "logit"]},
+        {"lenses": [None]},
+        {"rows": []},
+        {"rows": ["emb"]},
+        {"against": {"source": {}, "model": True, "lenses": {"jacobian": "jacobian"}}},
+    ],
+)
+def test_a_manifest_that_names_no_lens_or_row_is_damaged(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    path = tmp_path / "_scan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(LensError, match=r"_scan\.json is damaged"):
+        read_manifest(tmp_path)
+
+
+def test_a_part_that_lost_records_is_damaged(tmp_path: Path, records: ScanRecords) -> None:
+    write_manifest(tmp_path, MANIFEST)
+    whole = pq.read_table(records.files[0])
+    pq.write_table(whole.slice(0, 50), tmp_path / records.files[0].name)
+    with pytest.raises(LensError, match=r"part-00000000\.parquet is damaged: of 200 records it has 50\."):
         open_records(tmp_path)

@@ -35,6 +35,7 @@ def written(folder: Path, columns: range = range(LENGTH)) -> ScanRecords:
             rows = [
                 {
                     "position": block * LENGTH + column, "block": block, "column": column,
+                    "document": 0, "before": "", "after": "", "token": "·",
                     "token_id": token_of(block, column), "next_rank": column,
                     **{f"logit_{name}": [0.0, -1.0, -2.0] for name in ("next_logprob", "kl", "entropy")},
                 }
