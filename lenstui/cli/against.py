@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenstui.cli.arguments import Parser
@@ -13,6 +12,7 @@ from lenstui.lens.kinds import LOGIT
 from lenstui.model.name import split_revision
 from lenstui.opening.second_side import AskedAgainst, open_side
 from lenstui.support.request import Start
+from lenstui.support.typed_path import expanded
 
 if TYPE_CHECKING:
     from lenstui.lens.lens import Lens
@@ -74,7 +74,7 @@ def asked_against(parser: Parser, given: argparse.Namespace, first: Start) -> As
     if named is None and given.against_revision is None:
         if len(lenses) > 1:
             parser.error("--against-lens is given twice: without --against-model it is one lens")
-        return AskedAgainst(None, None if lenses[0] == LOGIT else Path(lenses[0])) if lenses else None
+        return AskedAgainst(None, None if lenses[0] == LOGIT else expanded(lenses[0])) if lenses else None
     if named is None and first.model is None:
         parser.error("--against-revision needs --against-model or --model")
     if LOGIT in lenses:
@@ -90,7 +90,7 @@ def asked_against(parser: Parser, given: argparse.Namespace, first: Start) -> As
         model=model,
         revision=revision or given.against_revision,
         demo=False,
-        lenses=tuple(dict.fromkeys(map(Path, lenses))),
+        lenses=tuple(dict.fromkeys(map(expanded, lenses))),
     )
     return AskedAgainst(start)
 

@@ -19,6 +19,7 @@ from lenstui.support.request import Start
 from lenstui.support.settings import Settings, load
 from lenstui.support.threads import prepare_threads
 from lenstui.support.typed_number import whole_number
+from lenstui.support.typed_path import expanded
 
 if TYPE_CHECKING:  # else by whoever adds such an argument: the screen does not wait for what it does not take
     from lenstui.edits.edit import Edit
@@ -88,7 +89,7 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
         model.add_argument(
             "--lens",
             metavar="FILE|FOLDER",
-            type=Path,
+            type=named_path,
             action="append",
             default=[],
             help="a tuned or Jacobian lens for this model; may be given several times",
@@ -324,6 +325,13 @@ def named_model(
     if revision is not None and given.revision not in {None, revision}:
         parser.error(f"--model names the revision {revision}, --revision {given.revision}: leave one out")
     return model, revision or given.revision
+
+
+def named_path(text: str) -> Path:
+    """Return the path of a name that is not empty, `~` being a home folder, for argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return expanded(text)
 
 
 def positive(text: str) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lenstui.support.typed_path import expanded
+
 if TYPE_CHECKING:
     from lenstui.opening.second_side import AskedAgainst
     from lenstui.readout.sets.prompts import PromptSet
@@ -134,7 +136,7 @@ def _opened(asked: AskedSet) -> PromptSet:
 
     if asked.prompts == EXAMPLES:
         return example_prompts()
-    path = Path(_STDIN if asked.prompts == "-" else asked.prompts)
+    path = Path(_STDIN) if asked.prompts == "-" else expanded(asked.prompts)
     file = PromptFile(
         path,
         prompt=asked.prompt_column,

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, named_model
+from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, named_model, named_path
 from lenstui.cli.stderr import progress, say
 from lenstui.support.atomic_file import check_replaceable, scratch_folder
 from lenstui.support.errors import LensError
+from lenstui.support.typed_path import is_folder
 
 if TYPE_CHECKING:
     from lenstui.lens.formats.own import FittedLens
@@ -45,8 +46,8 @@ def run(words: Sequence[str]) -> int:
         usage="lenstui convert IN OUT [options]\n       lenstui convert --merge IN IN… OUT [options]",
         epilog=_EPILOG,
     )
-    parser.add_argument("source", metavar="IN", type=Path, nargs="+", help="the lens to read")
-    parser.add_argument("target", metavar="OUT", help="the file or folder to write")
+    parser.add_argument("source", metavar="IN", type=named_path, nargs="+", help="the lens to read")
+    parser.add_argument("target", metavar="OUT", type=_target, help="the file or folder to write")
     parser.add_argument("--merge", action="store_true", help="merge several Jacobian lenses into one")
     parser.add_argument(
         "--format",
@@ -69,13 +70,12 @@ def run(words: Sequence[str]) -> int:
     model, revision = named_model(parser, given)
     if given.adapter is not None and model is None:
         parser.error(NO_BASE)
-    to_folder = _is_folder(parser, given.target)
+    target, ends_as_folder = given.target
+    to_folder = ends_as_folder or _is_folder(parser, target)
     if to_folder and given.format == REFERENCE:
         parser.error("--format reference is a file: OUT must end in .pt")
     form = _FOLDER if to_folder else given.format
-    convert(
-        given.source, Path(given.target), form=form, model=model, revision=revision, adapter=given.adapter
-    )
+    convert(given.source, target, form=form, model=model, revision=revision, adapter=given.adapter)
     return 0
 
 
@@ -172,9 +172,13 @@ def _write(lens: FittedLens, target: Path, form: str) -> list[str]:
     return []
 
 
-def _is_folder(parser: Parser, target: str) -> bool:
-    path = Path(target)
-    if target.endswith(os.sep) or path.is_dir():
+def _target(text: str) -> tuple[Path, bool]:
+    """Return a path, and whether it ends as that of a folder, for argparse."""
+    return named_path(text), text.endswith(os.sep)
+
+
+def _is_folder(parser: Parser, path: Path) -> bool:
+    if is_folder(path):
         return True
     if path.name == "params.pt":
         parser.error("params.pt is a part of the tuned-lens library's folder: name the folder as OUT")

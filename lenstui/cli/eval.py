@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from lenstui.cli.arguments import (
     Parser,
@@ -15,6 +14,7 @@ from lenstui.cli.arguments import (
     add_text,
     check_lens_is_of_use,
     model_start,
+    named_path,
     positive,
     text_documents,
 )
@@ -72,7 +72,7 @@ def _parser() -> Parser:
     add_block_size(text, _at_least_2)
     words = parser.add_argument_group("words")
     words.add_argument(
-        "--words", metavar="FILE", type=Path, help="JSON items with a prompt and its intermediates"
+        "--words", metavar="FILE", type=named_path, help="JSON items with a prompt and its intermediates"
     )
     words.add_argument(
         "--band",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, heeded, named_model
+from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, heeded, named_model, named_path
 from lenstui.cli.output import add_figure_style, deliver, deliver_figure, figure_style, output_format
 from lenstui.cli.stderr import progress, say
 from lenstui.export.figures.style import FIGURE_FORMS
@@ -64,11 +63,13 @@ def run(words: Sequence[str]) -> int:
     curve.add_argument(
         "--curve",
         metavar="LENS",
-        type=Path,
+        type=named_path,
         help="show how the held-out KL of a lens, a file, fell while it was fitted: as a table, CSV, JSON, "
         "or a figure, SVG or PDF",
     )
-    curve.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    curve.add_argument(
+        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
+    )
     add_figure_style(curve)
     given = parser.parse_args(words)
     if given.curve is not None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser
+from lenstui.cli.arguments import Parser, named_path
 from lenstui.export.figures.style import FIGURE_FORMS, FigureStyle
 from lenstui.support.atomic_file import written
 from lenstui.support.errors import LensError
@@ -37,7 +37,9 @@ def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argpa
     """Add the arguments for format and destination, and return their group, to which more may be added."""
     output = parser.add_argument_group("output")
     output.add_argument("--format", choices=formats, help="default: what the ending of -o says, else table")
-    output.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    output.add_argument(
+        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
+    )
     if set(formats) & set(FIGURE_FORMS):
         add_figure_style(output)
     return output

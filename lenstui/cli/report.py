@@ -6,9 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
-from lenstui.cli.arguments import Parser
+from lenstui.cli.arguments import Parser, named_path
 from lenstui.cli.output import deliver, output_format
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
@@ -30,7 +29,9 @@ def run(words: Sequence[str]) -> int:
         usage="lenstui report [-o FILE] [options]",
         epilog=_EPILOG,
     )
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write to this file, not to stdout")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
+    )
     parser.add_argument("--format", choices=FORMS, help="default: what the ending of -o says, else html")
     parser.add_argument(
         "--since", metavar="DATE", type=_moment, help="only what was kept on this day or later: 2026-01-31"

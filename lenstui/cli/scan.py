@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from lenstui.cli.against import OPTIONS, add_against, asked_against
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, positive, text_documents
+from lenstui.cli.arguments import (
+    Parser,
+    add_model,
+    add_text,
+    model_start,
+    named_path,
+    positive,
+    text_documents,
+)
 from lenstui.cli.block_size import add_block_size, block_size
 from lenstui.cli.output import add_output, output_format
 from lenstui.cli.scan_query import FORMATS, show_comparison, show_matches
@@ -76,7 +83,7 @@ def _parser() -> Parser:
         epilog=f"queries:\n{named[False]}\n\nqueries of a comparison:\n{named[True]}\n\n"
         "Ctrl+C keeps the blocks that were read.",
     )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder of the records")
+    parser.add_argument("folder", metavar="FOLDER", type=named_path, help="the folder of the records")
     text = add_text(parser)
     add_block_size(text, positive)
     text.add_argument(

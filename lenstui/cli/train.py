@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, add_text, model_start, text_documents
+from lenstui.cli.arguments import Parser, add_model, add_text, model_start, named_path, text_documents
 from lenstui.cli.ending import heard
 from lenstui.cli.fit_display import display, report, say_processes, say_text
 from lenstui.cli.fit_options import DECIDED, add_fit_options, check_kind, fit_options, number
@@ -323,7 +322,9 @@ def _parser() -> Parser:
     add_fit_options(parser)
     add_model(parser, lens=False)
     output = parser.add_argument_group("output")
-    output.add_argument("--save", metavar="FILE", type=Path, help="default: a new file in the lenses folder")
+    output.add_argument(
+        "--save", metavar="FILE", type=named_path, help="default: a new file in the lenses folder"
+    )
     output.add_argument(
         "--checkpoint-every",
         metavar="SECONDS",
@@ -333,12 +334,12 @@ def _parser() -> Parser:
         f"(default: {CHECKPOINT_EVERY:g})",
     )
     output.add_argument(
-        "--resume", metavar="FILE", type=Path, help="go on from a checkpoint; the lens goes beside it"
+        "--resume", metavar="FILE", type=named_path, help="go on from a checkpoint; the lens goes beside it"
     )
     output.add_argument(
         "--watch",
         metavar="FILE",
-        type=Path,
+        type=named_path,
         help="follow a fit of another process, by its lens, checkpoint or progress file",
     )
     output.add_argument("--format", choices=("text", "json"), default="text", help="what to print at the end")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lenstui.cli.stdin import standard_input
 from lenstui.support.errors import LensError, unreadable
 from lenstui.support.small_file import read_small
+from lenstui.support.typed_path import expanded
 
 if TYPE_CHECKING:
     from lenstui.support.turns import Conversation
@@ -65,7 +66,7 @@ def conversation(parser: argparse.ArgumentParser, given: argparse.Namespace, tur
     elif turns.lstrip().startswith("["):
         read = conversation_of_json(turns, "--turns")
     else:
-        read = conversation_of_json(_text_of(Path(turns)), turns)
+        read = conversation_of_json(_text_of(expanded(turns)), turns)
     return replace(read, thinking=given.thinking, closed=given.closed)
 
 

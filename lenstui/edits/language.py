@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
-from pathlib import Path
 
 from lenstui.edits.edit import (
     Ablate,
@@ -35,6 +34,7 @@ from lenstui.edits.edit import (
 )
 from lenstui.support.errors import LensError
 from lenstui.support.small_file import read_small
+from lenstui.support.typed_path import expanded
 
 COMPONENTS = "4.attn, 4.mlp, 4.7 for an attention head, 4.mlp.812 for a neuron, row 4 or emb"
 
@@ -336,7 +336,7 @@ def _read(words: _Words, word: _Word, name: str) -> Text:
     if not name:
         raise words.error(word, "the name of a file is expected behind @")
     try:
-        text = read_small(Path(name).expanduser(), regular=False).decode()
+        text = read_small(expanded(name), regular=False).decode()
     except OSError as error:
         raise words.error(word, f"{name} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -15,8 +15,8 @@ from lenstui.support.printable import is_unicode
 def expanded(name: str) -> Path:
     """Return the path that a name means, with `~` as a home folder; that of an unknown user is ordinary."""
     try:
-        return Path(name).expanduser()
-    except (RuntimeError, ValueError):
+        return Path(os.path.expanduser(name))  # noqa: PTH111 - Path takes ./~ for ~
+    except ValueError:
         return Path(name)
 
 

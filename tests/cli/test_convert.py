@@ -89,6 +89,8 @@ def test_help_is_instant_and_lists_it() -> None:
         (["own.pt", "a.npz"], "OUT must end in .pt"),
         (["own.pt", "pythia-1.4b"], "OUT must end in .pt"),
         (["own.pt", "lens/params.pt"], "name the folder as OUT"),
+        (["", "a.pt"], "argument IN: the name is empty"),
+        (["own.pt", ""], "argument OUT: the name is empty"),
         (["own.pt", "a.pt", "--revision", "main"], "--revision needs --model"),
         (["own.pt", "a.pt", "b.pt"], "give one IN and one OUT, or --merge"),
     ],
@@ -117,6 +119,20 @@ def test_a_folder_that_is_there_is_a_folder(own: Path, tmp_path: Path) -> None:
     (tmp_path / "pythia-1.4b").mkdir()
     assert status("convert", own, tmp_path / "pythia-1.4b") == 0
     same(own, tmp_path / "pythia-1.4b")
+
+
+def test_a_tilde_is_the_home_folder(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "home").mkdir()
+    assert status("convert", "~/../own.pt", "~/deep/er.pt") == 0
+    same(own, tmp_path / "home" / "deep" / "er.pt")
+    assert status("convert", "~/deep/er.pt", "~/new/") == 0
+    assert status("convert", "~/deep/er.pt", "~") == 0
+    for folder in (tmp_path / "home", tmp_path / "home" / "new"):
+        same(own, folder)
+    assert status("convert", "~/deep/er.pt", "./~") == 0
+    same(own, tmp_path / "~")
 
 
 def test_a_scripts_file_and_what_is_said_of_it(
