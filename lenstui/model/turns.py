@@ -22,7 +22,7 @@ from lenstui.support.errors import LensError
 from lenstui.support.turns import ASSISTANT, Conversation
 
 NO_TURN = -1
-_MARKS = (*range(0xF0000, 0xFFFFE), *range(0x100000, 0x10FFFE))  # Unicode's private planes
+_PRIVATE = (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))  # Unicode's planes for private use
 # What a template may look for in a turn (`<think>`) or take off its ends is not replaced.
 _KEPT = re.compile(r"\s+|<[^<>\s]*>|\[[^\[\]\s]*\]")
 _SPACE = re.compile(r"\s+")
@@ -281,7 +281,7 @@ class _Marked:
     @classmethod
     def of(cls, tokenizer: Any, conversation: Conversation, text: str) -> _Marked:
         """Return the turns with marks that are not in their text."""
-        free = (chr(code) for code in _MARKS if chr(code) not in text)
+        free = (chr(code) for plane in _PRIVATE for code in plane if chr(code) not in text)
         marks = tuple(mark for mark, _ in zip(free, conversation.turns, strict=False))
         if len(marks) < len(conversation.turns):
             raise _UnknownError("there are too many turns")
