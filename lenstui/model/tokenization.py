@@ -50,9 +50,14 @@ def pieces(text: str) -> Iterator[str]:
     """
     start = 0
     while (end := start + LONGEST_TEXT) < len(text):
-        near = range(end, max(end - _NEAR, start), -1)
-        breaks = (place for place in near if text[place].isspace() and not text[place - 1].isspace())
-        end = next(breaks, end)
+        end = break_near(text, end, start)
         yield text[start:end]
         start = end
     yield text[start:]
+
+
+def break_near(text: str, end: int, start: int = 0) -> int:
+    """Return where to cut a text, at `end` or in front of whitespace a little before it, behind `start`."""
+    near = range(end, max(end - _NEAR, start), -1)
+    breaks = (place for place in near if text[place].isspace() and not text[place - 1].isspace())
+    return next(breaks, end)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenstui.model.tokenization import pieces, plain_ids
+from lenstui.model.tokenization import LONGEST_TEXT, break_near, pieces, plain_ids
 from lenstui.model.tokens import front_of
 from lenstui.support.errors import LensError
 from lenstui.texts.documents import Documents, SkippedLines, read_documents
@@ -93,6 +93,24 @@ class DocumentBlocks:
         return token_blocks(self.tokenizer, mine, self.length)
 
 
+@dataclass(frozen=True, slots=True)
+class TextBlocks:
+    """The blocks of one text. Each iteration tokenizes as much of it as is wanted.
+
+    Attributes:
+        tokenizer: a Hugging Face tokenizer.
+        text: the text.
+        length: the number of columns of a block.
+    """
+
+    tokenizer: Any
+    text: str
+    length: int
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return token_blocks(self.tokenizer, [self.text], self.length)
+
+
 def split_blocks(
     tokenizer: Any,
     documents: Documents,
@@ -104,7 +122,8 @@ def split_blocks(
 ) -> tuple[Iterable[Tensor], Iterable[Tensor]]:
     """Return blocks to fit on, and blocks to evaluate on from other documents.
 
-    Whole documents are held out, chosen by their text. A single document gives its last blocks.
+    Whole documents are held out, chosen by their text. A single document gives its last blocks,
+    and one that is tokenized in pieces its end.
 
     Args:
         tokenizer: a Hugging Face tokenizer.
@@ -121,7 +140,16 @@ def split_blocks(
         LensError: if either would be empty, or as `read_documents` and `token_blocks` raise it.
     """
     split = split_documents(read_documents(documents, skipped), share, seed)
-    if split is None:
+    fitted_on: Iterable[Tensor]
+    held_out: Iterable[Tensor]
+    if split is not None:
+        fitted_on, held_out = (
+            DocumentBlocks(tokenizer, documents, length, split, side, skipped) for side in (False, True)
+        )
+    elif len(text := next(read_documents(documents, skipped))) > LONGEST_TEXT:
+        edge = break_near(text, round(len(text) * (1 - share)))
+        fitted_on, held_out = (TextBlocks(tokenizer, part, length) for part in (text[:edge], text[edge:]))
+    else:
         blocks = list(token_blocks(tokenizer, read_documents(documents, skipped), length))
         if len(blocks) < 2:
             raise LensError(
@@ -130,9 +158,6 @@ def split_blocks(
             )
         last = max(1, min(len(blocks) - 1, round(share * len(blocks))))
         return blocks[:-last], blocks[-last:]
-    fitted_on, held_out = (
-        DocumentBlocks(tokenizer, documents, length, split, side, skipped) for side in (False, True)
-    )
     for blocks_of, what in ((fitted_on, "to fit on"), (held_out, "held out")):
         if next(iter(blocks_of), None) is None:
             raise LensError(

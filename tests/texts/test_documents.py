@@ -414,6 +414,32 @@ def test_a_single_document_gives_its_last_blocks(write: Write, byte_tokenizer: A
     assert (len(fitted_on), len(held_out)) == (1, 1)
 
 
+def test_a_single_long_document_gives_its_end(
+    write: Write, byte_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of it is tokenized than is wanted: a fit on one of 50 MB began after two minutes."""
+    text = " ".join(map(str, range(200)))
+    monkeypatch.setattr("lenstui.model.tokenization.LONGEST_TEXT", 100)
+    monkeypatch.setattr("lenstui.texts.blocks.LONGEST_TEXT", 100)
+    documents = Documents((write("a.txt", text),))
+    read: list[str] = []
+
+    def heard(tokenizer: Any, text: str) -> list[int]:
+        read.append(text)
+        return plain_ids(tokenizer, text)
+
+    monkeypatch.setattr("lenstui.texts.blocks.plain_ids", heard)
+    sides = split_blocks(byte_tokenizer, documents, 8, share=0.25)
+    assert len(read) == 2
+    edge = text.rindex(" ", 0, round(0.75 * len(text)) + 1)
+    for blocks, part in zip(sides, (text[:edge], text[edge:]), strict=True):
+        wanted = torch.stack(list(token_blocks(byte_tokenizer, [part], 8)))
+        for _ in range(2):  # as often as one likes
+            assert torch.equal(torch.stack(list(blocks)), wanted)
+    with pytest.raises(LensError, match="documents held out fill no block of 16 columns"):
+        split_blocks(byte_tokenizer, documents, 16, share=0.01)
+
+
 def test_too_little_to_split(write: Write, byte_tokenizer: Any) -> None:
     one = Documents((write("a.txt", "only ten"),))
     with pytest.raises(LensError, match="fills 1 blocks of 8 columns, and one has to be held out"):
