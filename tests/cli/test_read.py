@@ -224,9 +224,12 @@ def test_the_prompt_from_standard_input(
     assert content["tokens"][:6] == ["<bos>", "z", "w", "e", "i", "⏎"]
     assert read_with(b"\n") == 2
     assert read_with(b"\xff") == 1
+    monkeypatch.setattr("lenstui.cli.stdin.LIMIT", 1 << 20)
+    assert read_with(b"a" * (1 << 20) + b"\n") == 1
     assert capsys.readouterr().err.splitlines() == [
         "lenstui: the prompt is empty (see lenstui read --help)",
         "lenstui: Standard input is not UTF-8 text (byte 0).",
+        "lenstui: Standard input has more than 1 MB: give less.",
     ]
 
 
