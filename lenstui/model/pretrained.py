@@ -25,6 +25,7 @@ from lenstui.model.tokenizer_file import check_tokenizer_files
 from lenstui.support.errors import LensError, first_clause, is_panic
 from lenstui.support.small_file import read_json
 
+_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"  # the second where there are several
 _VOCABULARIES = ("tokenizer.json", "*.model", "*vocab*", "*.tiktoken", "tekken.json")
 _WARNING = "that would run with all your rights. If you trust it, add --trust-remote-code"
 
@@ -79,6 +80,7 @@ class Pretrained:
             _check_kind(raw, name)
         if with_weights:
             check_claims(raw, place)
+            _check_index(place)
         return cls(place, name, _understood(place, trusted=runs_code), runs_code, trusted)
 
     @property
@@ -207,6 +209,24 @@ def _raw_config(folder: Path) -> Mapping[str, Any]:
     if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
         raise LensError(f"{file} names no model_type: it is not the configuration of a model.")
     return raw
+
+
+def _check_index(folder: Path) -> None:
+    """Refuse a list of the weight files that lacks what transformers takes from it.
+
+    Raises:
+        LensError: if it does, or cannot be read; there may be none.
+    """
+    file = folder / _INDEX
+    if (folder / _WHOLE).is_file() or not file.is_file():
+        return
+    try:
+        index = read_json(file)
+    except (OSError, ValueError) as error:
+        raise LensError(f"{file} cannot be read: {error}") from error
+    for name, advice in (("weight_map", "fetch it again"), ("metadata", 'put "metadata": {} into it')):
+        if not isinstance(index, Mapping) or not isinstance(index.get(name), Mapping):
+            raise LensError(f"{file} has no table {name}: {advice}.")
 
 
 def _understood(place: Path, *, trusted: bool = False) -> Any:

@@ -21,6 +21,8 @@ _SIZES = {
     "blocks": _SHAPE[0],
     "width": _SHAPE[1],
     "tokens": ("vocab_size",),
+    "heads": ("num_attention_heads", "n_head", "num_heads"),
+    "heads of keys": ("num_key_value_heads", "num_kv_heads"),
     "columns of an MLP": ("intermediate_size", "n_inner", "ffn_dim", "d_ff"),
 }
 _MOST_IN_A_BYTE = 8  # weights: no form has less than a bit for each

@@ -157,6 +157,7 @@ def test_a_configuration_that_is_none(folder: Path, text: str, message: str) -> 
         ({"architectures": ["GPT2ForTokenClassification"], "model_type": "gpt2"}, "no causal LM (GPT2For"),
         ({"hidden_size": "wide"}, "is damaged: hidden_size is no whole number"),
         ({"num_attention_heads": 5}, "is not understood"),
+        ({"num_key_value_heads": 0}, "is damaged: num_key_value_heads is no whole number from 1 on."),
     ],
 )
 def test_a_configuration_of_something_else(folder: Path, values: dict[str, Any], message: str) -> None:
@@ -202,6 +203,21 @@ def test_a_shard_that_was_not_downloaded(folder: Path) -> None:
     message = refusal(folder)
     assert "model-00002-of-00002.safetensors" in message
     assert "The weights in" in message
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({"weight_map": {}}, 'index.json has no table metadata: put "metadata": {} into it.'),
+        ({"metadata": {}}, "index.json has no table weight_map: fetch it again."),
+        ([], "index.json has no table weight_map: fetch it again."),
+    ],
+)
+def test_a_list_of_shards_that_lacks_a_table(folder: Path, index: object, said: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert load(str(folder), device="cpu").num_blocks == 3  # nobody reads it
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    assert refusal(folder).endswith(said)
 
 
 def test_a_pickle_that_is_no_weights(folder: Path) -> None:
