@@ -148,10 +148,12 @@ def matches(name: str) -> list[Path]:
             raise LensError(f"{path} is a folder: name the files in it, such as {path / '*.parquet'}.")
         if path.exists():  # even where its name looks like a glob
             return [path]
+        if not any(wildcard in name for wildcard in "*?["):
+            open_file(path).close()  # says why not: a link that leads to itself is no missing file
+    except FileNotFoundError as error:
+        raise LensError(f"There is no file {path}.") from error
     except OSError as error:
         raise unreadable(path, error) from error
-    if not any(wildcard in name for wildcard in "*?["):
-        raise LensError(f"There is no file {path}.")
     # Unlike Path.glob, glob.glob takes absolute patterns, leaves hidden files out, and ** matches files too.
     names = glob.glob(str(path), recursive=True)  # noqa: PTH207
     files = sorted(file for file in map(Path, names) if file.is_file())

@@ -250,6 +250,7 @@ def test_pairs_are_read_only_where_they_are_asked_for(write: Write) -> None:
         ("a.xlsx", b"PK\x03\x04", "or as plain text (.txt)"),
         ("a.csv", b"", "There is no prompt in"),
         ("a.csv", b"prompt,target\n\n,\n", "There is no prompt in"),
+        ("a.csv", b"messages\n[1]\n", "a.csv: a.csv line 2 (Turn 0 is no object"),
         ("a.csv", b"prompt;target\na;b\n", "has no column 'prompt' (it has prompt;target)"),
         (
             "a.csv",

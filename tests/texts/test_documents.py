@@ -283,6 +283,8 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert complaint() == "No file to read documents from: name one."
     assert "cannot be read: File name too long" in complaint("x" * 5000)
     complaint("a\0b")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "loop cannot be read: Too many levels of symbolic links." in complaint(f"{tmp_path}/loop")
 
 
 def test_a_file_that_cannot_be_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

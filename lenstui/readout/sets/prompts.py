@@ -136,12 +136,12 @@ def read_cases(
                 "a column 'prompt', or as plain text (.txt), one prompt a line and a target behind a tab."
             )
         if ending in PARQUET:
-            yield from _some(parquet_cases(file, skipped, unread), path)
+            yield from _some(parquet_cases(file, skipped, unread), path, skipped)
             return
         with lines_of(path) as lines:
             if ending in DELIMITERS:
                 cases = table_cases(lines, file, skipped, unread, delimiter=DELIMITERS[ending])
-                yield from _some(cases, path)
+                yield from _some(cases, path, skipped)
             else:
                 json = None if _is_stream(path) else ending in JSON_LINES
                 yield from _cases(lines, file, skipped, json=json, unread=unread)
@@ -205,19 +205,20 @@ def _cases(
         stream = chain(blank, [first], lines) if first else blank
         if not json and (delimiter := table_delimiter(first, file)) is not None:
             taken = Unread() if unread is None else unread
-            return _some(table_cases(stream, file, skipped, taken, delimiter=delimiter), file.path)
+            return _some(table_cases(stream, file, skipped, taken, delimiter=delimiter), file.path, skipped)
     if not json and (named := next(filter(None, (file.prompt, *file.optional.values())), None)):
         raise LensError(f"Plain text has no columns: leave the column {named!r} out.")
     unread = {} if unread is None else unread
     cases = _json_cases(stream, file, skipped, unread) if json else _plain_cases(stream, file.path)
-    return _some(cases, file.path)
+    return _some(cases, file.path, skipped)
 
 
-def _some(cases: Iterator[Case], path: Path) -> Iterator[Case]:
-    """Yield the cases, and refuse a file that has none."""
+def _some(cases: Iterator[Case], path: Path, skipped: SkippedLines) -> Iterator[Case]:
+    """Yield the cases, and refuse a file that has none, with the reason of the first line without one."""
     first = next(cases, None)
     if first is None:
-        raise LensError(f"There is no prompt in {path}.")
+        why = f": {skipped.first[0]}" if skipped.first else ""
+        raise LensError(f"There is no prompt in {path}{why}.")
     yield first
     yield from cases
 
