@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenstui.support.errors import LensError, unreadable
-from lenstui.support.typed_path import expanded
+from lenstui.support.typed_path import expanded, open_file
 from lenstui.texts.files import (
     JSON_LINES,
     LONGEST,
