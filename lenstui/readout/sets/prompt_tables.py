@@ -22,8 +22,6 @@ from lenstui.texts.files import (
 )
 
 if TYPE_CHECKING:
-    from _csv import Reader
-
     import pyarrow
     import pyarrow.parquet
 
@@ -48,7 +46,9 @@ def table_delimiter(line: bytes, file: PromptFile) -> str | None:
     are_named = any((file.prompt, *file.optional.values()))
     try:
         text = line.removeprefix(b"\xef\xbb\xbf").decode()
-        heads = {delimiter: next(_reader([text], delimiter), []) for delimiter in DELIMITERS.values()}
+        heads: dict[str, list[str]] = {
+            delimiter: next(_reader([text], delimiter), []) for delimiter in DELIMITERS.values()
+        }
     except (UnicodeDecodeError, csv.Error):
         return None
     several = {delimiter: cells for delimiter, cells in heads.items() if len(cells) > 1}
@@ -150,7 +150,7 @@ def _records(lines: Iterable[bytes], path: Path, delimiter: str) -> Iterator[tup
             yield number, record
 
 
-def _reader(lines: Iterable[str], delimiter: str) -> Reader:
+def _reader(lines: Iterable[str], delimiter: str) -> Any:
     """Return a reader of the records of a table, whose cells may be as long as lines may be.
 
     That limit is of the whole program: it is set where tables are read, and nothing else in it reads any.
