@@ -3,7 +3,8 @@
     python -m tests.hostile.soak MODEL [--minutes 120] [--seed 0] [--every 30]
 
 MODEL is a folder with a small Llama. The `scenes` are played in an order drawn by chance, on a real
-pseudo-terminal, and what the program holds is measured between two of them, when it rests on Explore.
+pseudo-terminal, and what the program holds is measured between two of them, when it rests on Explore: a line
+each, with the scenes since the line before.
 
 The run fails if a scene does not show what it did, if the program ends or its log has anything, and if after
 the first ten minutes its memory grows, or the number of its threads, open files, child processes or temporary
@@ -130,6 +131,7 @@ class Soak:
         self.played: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self.samples: list[Sample] = []
+        self._since: list[str] = []  # the scenes since the last of them
 
     def play(self) -> None:
         """Play scenes until the time is over."""
@@ -141,7 +143,8 @@ class Soak:
             is_over = minute >= self.minutes
             if not self.samples or is_over or minute >= self.samples[-1].minute + self.every / 60:
                 self.samples.append(sample(user, minute, self.played.total()))
-                print(self.samples[-1].line(), flush=True)
+                print(self.samples[-1].line(), "", *self._since, flush=True)
+                self._since.clear()
             if is_over:
                 return
             self._play(scenes[place].__name__, scenes[place])
@@ -149,6 +152,7 @@ class Soak:
 
     def _play(self, name: str, scene: object) -> None:
         assert callable(scene)
+        self._since.append(name)
         try:
             scene(self.user)
             self.user.home()
