@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser
+from lenstui.cli.arguments import Parser, given_name
 from lenstui.lens.kinds import LOGIT
 from lenstui.model.name import split_revision
 from lenstui.opening.second_side import AskedAgainst, open_side
@@ -43,6 +43,7 @@ def add_against(parser: Parser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("comparison")
     group.add_argument(
         "--against-model",
+        type=given_name,
         metavar="ID|FOLDER|GGUF",
         help="compare with another model of the same tokenizer, run in the same way (device, dtype, …)",
     )
@@ -53,6 +54,7 @@ def add_against(parser: Parser) -> argparse._ArgumentGroup:
     )
     group.add_argument(
         "--against-lens",
+        type=given_name,
         metavar="FILE|FOLDER|logit",
         action="append",
         default=[],

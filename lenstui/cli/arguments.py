@@ -79,12 +79,13 @@ def add_model(parser: Parser, *, lens: bool = True) -> None:
     which = model.add_mutually_exclusive_group()
     which.add_argument(
         "--model",
+        type=given_name,
         metavar="ID|FOLDER|GGUF",
         help="a model on the Hugging Face hub (ID@REVISION for a revision of it), a folder or a GGUF file",
     )
     which.add_argument("--demo", action="store_true", help="the small model that comes with lenstui")
     model.add_argument("--revision", help=REVISION)
-    model.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
+    model.add_argument("--adapter", metavar="ID|FOLDER", type=given_name, help=ADAPTER)
     if lens:
         model.add_argument(
             "--lens",
@@ -162,6 +163,7 @@ def add_text(parser: Parser, default: str = "") -> argparse._ArgumentGroup:
     text = parser.add_argument_group("text")
     text.add_argument(
         "--data",
+        type=given_name,
         metavar="FILE",
         nargs="+",
         action="extend",
@@ -327,11 +329,16 @@ def named_model(
     return model, revision or given.revision
 
 
-def named_path(text: str) -> Path:
-    """Return the path of a name that is not empty, `~` being a home folder, for argparse."""
+def given_name(text: str) -> str:
+    """Return a name that is not empty, as that of a variable that is not set would be, for argparse."""
     if not text:
         raise argparse.ArgumentTypeError("the name is empty")
-    return expanded(text)
+    return text
+
+
+def named_path(text: str) -> Path:
+    """Return the path of a name that is not empty, `~` being a home folder, for argparse."""
+    return expanded(given_name(text))
 
 
 def positive(text: str) -> int:

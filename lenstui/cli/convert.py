@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, named_model, named_path
+from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, given_name, named_model, named_path
 from lenstui.cli.stderr import progress, say
 from lenstui.support.atomic_file import check_replaceable, scratch_folder
 from lenstui.support.errors import LensError
@@ -57,6 +57,7 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--model",
+        type=given_name,
         metavar="ID|FOLDER",
         help="the model it is for: check that it fits, and write by what to know the model again",
     )

@@ -6,7 +6,16 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import ADAPTER, NO_BASE, REVISION, Parser, heeded, named_model, named_path
+from lenstui.cli.arguments import (
+    ADAPTER,
+    NO_BASE,
+    REVISION,
+    Parser,
+    given_name,
+    heeded,
+    named_model,
+    named_path,
+)
 from lenstui.cli.output import add_figure_style, deliver, deliver_figure, figure_style, output_format
 from lenstui.cli.stderr import progress, say
 from lenstui.export.figures.style import FIGURE_FORMS
@@ -44,10 +53,13 @@ def run(words: Sequence[str]) -> int:
         help="with --hub: download a lens, by its name in the list or an unmistakable part of it",
     )
     parser.add_argument(
-        "--model", metavar="ID|FOLDER|GGUF", help="the model that they are for: those that fit come first"
+        "--model",
+        type=given_name,
+        metavar="ID|FOLDER|GGUF",
+        help="the model that they are for: those that fit come first",
     )
     parser.add_argument("--revision", help=REVISION)
-    parser.add_argument("--adapter", metavar="ID|FOLDER", help=ADAPTER)
+    parser.add_argument("--adapter", metavar="ID|FOLDER", type=given_name, help=ADAPTER)
     parser.add_argument(
         "--format",
         choices=(TEXT, JSON, *CURVE_FORMS[2:]),
