@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -231,9 +232,14 @@ def _saved(lens: FittedLens, file: Path) -> KeptLens:
     except LensError as error:
         first = error
     try:
-        elsewhere = Path(tempfile.mkdtemp(prefix="lenstui-")) / file.name
-        save_lens(lens, elsewhere)
+        folder = Path(tempfile.mkdtemp(prefix="lenstui-"))
+        try:
+            save_lens(lens, folder / file.name)
+        except LensError:
+            with suppress(OSError):  # what matters is why it could not be saved
+                folder.rmdir()
+            raise
     except (LensError, OSError) as error:
         second = error if isinstance(error, LensError) else LensError(str(error))
         return KeptLens(lens, None, (first, second))
-    return KeptLens(lens, elsewhere, (first,))
+    return KeptLens(lens, folder / file.name, (first,))

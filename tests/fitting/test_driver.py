@@ -18,7 +18,7 @@ from lenstui.fitting.names import claim
 from lenstui.fitting.plan import FitPlan
 from lenstui.fitting.progress import FitProgress
 from lenstui.fitting.state import Fit
-from lenstui.lens import FitOptions, Lens, Model, TunedLens, open_lens
+from lenstui.lens import FitOptions, Lens, LensError, Model, TunedLens, open_lens
 from lenstui.texts.documents import Documents
 
 OPTIONS = FitOptions(closed_form_tokens=64, steps=4, tokens_per_step=64, seq_len=32, held_out_tokens=64)
@@ -114,3 +114,17 @@ def test_a_lens_that_cannot_go_where_it_was_to_go_is_elsewhere_or_in_memory(
         True,
         True,
     ]
+
+
+def test_a_lens_that_can_be_saved_nowhere_leaves_no_folder(
+    tiny: Model, plan: FitPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(lens: object, path: Path) -> None:
+        raise LensError(f"{path} cannot be written: No space left on device.")
+
+    monkeypatch.setattr("lenstui.fitting.driver.save_lens", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = driven(tiny, plan, tmp_path / "lens.pt").keep()
+    assert kept.file is None
+    assert len(kept.errors) == 2
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
