@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+from typing import Any
 from weakref import ref
 
+import pytest
 from textual._styles_cache import StylesCache
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets._footer import FooterKey
 
@@ -49,24 +52,6 @@ async def test_the_lines_of_a_dialog_are_gone_with_it(still: LenstuiApp) -> None
         assert [kept() for kept in lines if isinstance(kept(), StylesCache)] == []
 
 
-async def test_nothing_is_left_of_text_areas(still: LenstuiApp) -> None:
-    async with still.run_test(size=(120, 40)) as pilot:
-        await show(pilot)
-        await pilot.press("escape")
-        gone = []
-        for _ in range(3):
-            await pilot.press("T")
-            await until(pilot, lambda: isinstance(still.screen, AskTrace))
-            gone.append(ref(still.screen.query_one(PromptBox)))
-            await pilot.press("escape")
-            await until(pilot, lambda: still.screen is still.explore)
-            await pilot.pause()
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        assert [box() for box in gone[:-1] if box() is not None] == []
-
-
 async def test_nothing_is_left_of_notifications(still: LenstuiApp) -> None:
     async with still.run_test(size=(120, 40), notifications=True) as pilot:
         await show(pilot)
@@ -89,19 +74,33 @@ async def test_nothing_is_left_of_notifications(still: LenstuiApp) -> None:
         assert not still.explore.query("ToastHolder")
 
 
-async def test_closed_screens_are_gone_though_no_signal_was_published(still: LenstuiApp) -> None:
+@pytest.mark.parametrize(
+    ("key", "screen", "widget"),
+    [
+        pytest.param("o", Lenses, Lenses, id="a screen to which no signal was published"),
+        pytest.param("T", AskTrace, PromptBox, id="a text area, which watches the theme"),
+    ],
+)
+async def test_nothing_is_left_of_closed_screens(
+    key: str, screen: type[Screen[Any]], widget: type[Widget], still: LenstuiApp
+) -> None:
     async with still.run_test(size=(120, 40)) as pilot:
         await show(pilot)
         await pilot.press("escape")
-        closed = []
+        gone = []
         for _ in range(3):
-            await pilot.press("o")
-            await until(pilot, lambda: isinstance(still.screen, Lenses))
-            closed.append(ref(still.screen))
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(still.screen, screen))
+            (found,) = (
+                each for each in still.screen.walk_children(with_self=True) if isinstance(each, widget)
+            )
+            gone.append(ref(found))
+            del found
             await pilot.press("escape")
             await until(pilot, lambda: still.screen is still.explore)
             await pilot.pause()
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        assert [screen() for screen in closed[:-1] if screen() is not None] == []
+        assert len(gone) == 3
+        assert [each() for each in gone[:-1] if each() is not None] == []

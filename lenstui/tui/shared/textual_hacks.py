@@ -69,7 +69,7 @@ def forget_watchers(app: App[Any]) -> None:
 
     Uses: `__watchers` of `textual.reactive`, and `MessagePump._closing`, by which Textual forgets them then.
 
-    Noticed by `test_nothing_is_left_of_text_areas` in `tests/tui/test_let_go.py`.
+    Noticed by `test_nothing_is_left_of_closed_screens` in `tests/tui/test_let_go.py`.
     """
     for watchers in getattr(app, "__watchers", {}).values():
         watchers[:] = [(node, callback) for node, callback in watchers if not node._closing]
