@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from lenstui.cli.arguments import Parser, given_name
+from lenstui.cli.arguments import Parser
 from lenstui.cli.asked_set import AskedOutliers, AskedSet
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.export.shape import ALL_VALUES, Shape
@@ -26,7 +26,6 @@ def add_prompts(parser: Parser) -> None:
     prompts = parser.add_argument_group("many prompts, each read at its end")
     prompts.add_argument(
         "--prompts",
-        type=given_name,
         metavar="FILE",
         help="plain text (one prompt a line, a target behind a tab), CSV, JSON lines or Parquet; "
         "- is standard input, examples are those that come with lenstui",
@@ -78,7 +77,6 @@ def add_outliers(parser: Parser) -> None:
     outliers = parser.add_argument_group("outlier scores of many prompts")
     outliers.add_argument(
         "--outliers",
-        type=given_name,
         metavar="FILE",
         help="score how unlike a reference set each prompt is, by its log-probabilities through the rows; "
         "FILE is that set, on which alone the scores are fitted",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lenstui.cli.arguments import Parser, add_model, given_name, model_start, parse, positive
+from lenstui.cli.arguments import Parser, add_model, model_start, parse, positive
 from lenstui.cli.asked_set import AskedSet
 from lenstui.cli.output import add_output, deliver, deliver_figure, figure_style, output_format, table_width
 from lenstui.cli.readout import prompt_remarks
@@ -182,7 +182,6 @@ def _add_prompts(parser: Parser) -> None:
     prompts = parser.add_argument_group("many prompts, and the mean over them")
     prompts.add_argument(
         "--prompts",
-        type=given_name,
         metavar="FILE",
         help="JSON lines or Parquet, with a prompt and a corrupted one on each line; - is standard input",
     )

