@@ -16,7 +16,14 @@ from lenstui.cli.arguments import (
     named_model,
     named_path,
 )
-from lenstui.cli.output import add_figure_style, deliver, deliver_figure, figure_style, output_format
+from lenstui.cli.output import (
+    add_figure_style,
+    add_output_file,
+    deliver,
+    deliver_figure,
+    figure_style,
+    output_format,
+)
 from lenstui.cli.stderr import progress, say
 from lenstui.export.figures.style import FIGURE_FORMS
 from lenstui.support.errors import LensError
@@ -79,9 +86,7 @@ def run(words: Sequence[str]) -> int:
         help="show how the held-out KL of a lens, a file, fell while it was fitted: as a table, CSV, JSON, "
         "or a figure, SVG or PDF",
     )
-    curve.add_argument(
-        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
-    )
+    add_output_file(curve)
     add_figure_style(curve)
     given = parser.parse_args(words)
     if given.curve is not None:

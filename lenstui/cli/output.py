@@ -37,12 +37,17 @@ def add_output(parser: Parser, formats: Sequence[str] = _TABLE_OR_JSON) -> argpa
     """Add the arguments for format and destination, and return their group, to which more may be added."""
     output = parser.add_argument_group("output")
     output.add_argument("--format", choices=formats, help="default: what the ending of -o says, else table")
-    output.add_argument(
-        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
-    )
+    add_output_file(output)
     if set(formats) & set(FIGURE_FORMS):
         add_figure_style(output)
     return output
+
+
+def add_output_file(group: argparse._ArgumentGroup | Parser) -> None:
+    """Add the argument for the destination."""
+    group.add_argument(
+        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
+    )
 
 
 def add_figure_style(group: argparse._ArgumentGroup) -> None:

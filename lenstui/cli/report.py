@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 
-from lenstui.cli.arguments import Parser, named_path
-from lenstui.cli.output import deliver, output_format
+from lenstui.cli.arguments import Parser
+from lenstui.cli.output import add_output_file, deliver, output_format
 from lenstui.cli.stderr import say
 from lenstui.support.errors import LensError
 from lenstui.support.paths import notebook
@@ -29,9 +29,7 @@ def run(words: Sequence[str]) -> int:
         usage="lenstui report [-o FILE] [options]",
         epilog=_EPILOG,
     )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=named_path, help="write to this file, not to stdout"
-    )
+    add_output_file(parser)
     parser.add_argument("--format", choices=FORMS, help="default: what the ending of -o says, else html")
     parser.add_argument(
         "--since", metavar="DATE", type=_moment, help="only what was kept on this day or later: 2026-01-31"
